@@ -1,0 +1,179 @@
+// `jack serve`: an engine that other processes reach.
+#include <cstdio>
+#include <memory>
+#include <semaphore>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <jack_engine/engine.h>
+#include <jack_engine/version.h>
+
+#include "apps/commands/commands.h"
+#include "apps/commands/connection.h"
+#include "apps/json.h"
+#include "apps/log.h"
+#include "apps/signals.h"
+#include "apps/terminal.h"
+
+namespace jack::app {
+namespace {
+
+// Files that an engine has open beside one per session.
+constexpr rlim_t kOwnFiles = 256;
+
+// "KEY=VALUE" of --set, checked while the command line is read.
+struct SetFlag {
+  SettingsInput::Flag flag;
+};
+
+struct ServeFlags {
+  EngineFlags engine;
+  std::vector<Endpoint> listen;
+  std::optional<std::string> durability;
+  std::optional<std::string> transport;
+  std::optional<std::string> log_format;
+  std::optional<std::string> log_level;
+  std::optional<std::string> key_file;
+  std::optional<std::string> allowed_keys_file;
+  bool keep_journal = false;
+  std::vector<SetFlag> set;
+  bool json = false;
+};
+
+Result<void> read_value(std::string_view text, SetFlag& target) {
+  std::pair<std::string, std::string> pair;
+  if (Result<void> read = app::read_value(text, pair); !read) return read;
+  const Setting* const setting = find_setting(pair.first);
+  if (setting == nullptr) return unknown_setting(pair.first);
+  SettingsInput::Flag flag{"--set", pair.first, {pair.second}};
+  if (setting->kind == SettingKind::texts) flag.texts = split_list(pair.second);
+  if (Result<void> checked = check_value(*setting, flag.texts); !checked) return checked;
+  target.flag = std::move(flag);
+  return {};
+}
+
+Result<Settings> settings_of(const ServeFlags& flags) {
+  SettingsInput input = settings_input(flags.engine);
+  for (const SetFlag& set : flags.set) input.flags.push_back(set.flag);
+  const auto add = [&](std::string name, std::string key, const std::optional<std::string>& text) {
+    if (text) input.flags.push_back({std::move(name), std::move(key), {*text}});
+  };
+  add("--durability", "durability", flags.durability);
+  add("--transport", "transport", flags.transport);
+  add("--log-format", "log.format", flags.log_format);
+  add("--log-level", "log.level", flags.log_level);
+  add("--key-file", "curve.key_file", flags.key_file);
+  add("--allowed-keys-file", "curve.allowed_keys_file", flags.allowed_keys_file);
+  if (flags.keep_journal) input.flags.push_back({"--keep-journal", "journal.keep", {"all"}});
+  if (!flags.listen.empty()) {
+    SettingsInput::Flag listen{"--listen", "listen", {}};
+    for (const Endpoint& endpoint : flags.listen) listen.texts.push_back(endpoint.text);
+    input.flags.push_back(std::move(listen));
+  }
+  return Settings::load(input);
+}
+
+// Each session has a file of its own, and the usual bound is far below what an engine takes.
+void raise_file_limit(std::uint32_t sessions_max, Log& log) {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  const bool raised = ::setrlimit(RLIMIT_NOFILE, &limit) == 0;
+  if (raised && limit.rlim_max >= sessions_max + kOwnFiles) return;
+  log.write(LogLevel::warning,
+            fmt::format("this process may open {} files, too few for {} sessions: raise its hard "
+                        "limit, or lower sessions.sessions_max",
+                        limit.rlim_max, sessions_max));
+}
+
+void say_ready(const Engine& engine, const EngineOptions& options, bool json) {
+  if (json) {
+    Json endpoints = Json::array();
+    for (const std::string& endpoint : engine.endpoints()) endpoints.add(endpoint);
+    Json line = Json::object();
+    line.set("ready", true)
+        .set("endpoints", std::move(endpoints))
+        .set("data_dir", options.data_dir)
+        .set("pid", static_cast<int>(::getpid()))
+        .set("version", version());
+    print(line.line() + "\n");
+  } else {
+    print(fmt::format("jack {} is ready at {}\n", version(), fmt::join(engine.endpoints(), " ")));
+  }
+  std::fflush(stdout);
+}
+
+Result<ExitStatus> serve(const ServeFlags& flags) {
+  const Result<Settings> settings = settings_of(flags);
+  if (!settings) return settings.error();
+  Log log(settings->text("log.format"), settings->text("log.level"));
+  EngineOptions options = engine_options(*settings);
+  options.log = [&log](LogLevel level, std::string_view line) { log.write(level, line); };
+  raise_file_limit(options.sessions.sessions_max, log);
+
+  // Before the engine's threads. A signal that comes while it opens stops it once it is open.
+  std::binary_semaphore stop(0);
+  const SignalWatch signals([&stop] { stop.release(); },
+                            [&log] { log.write(LogLevel::warning, "told twice: ending at once"); });
+  Result<Engine> engine = Engine::open(options);
+  if (!engine) return engine.error();
+  say_ready(*engine, options, flags.json);
+  stop.acquire();
+  engine->stop();
+  return ExitStatus::done;
+}
+
+}  // namespace
+
+Command serve_command() {
+  const auto flags = std::make_shared<ServeFlags>();
+  Command command("serve", "run an engine until it is told to stop");
+  add_data_dir_flags(command, flags->engine);
+  command
+      .option("--listen", "ENDPOINT", flags->listen,
+              "where it is reached, ipc:///PATH or tcp://HOST:PORT; may be given several times "
+              "(default: ipc://DIR/jack.sock)")
+      .option(
+          "--durability", "LEVEL", flags->durability,
+          "what an accepted task survives: full, also power loss (the default); normal, a crash "
+          "of the process, but power loss may take the last seconds")
+      .choices({"full", "normal"})
+      .option("--transport", "NAME", flags->transport,
+              "what keeps the journal: local, files in the data directory (the default); memory, "
+              "nothing survives")
+      .choices({"local", "memory"})
+      .option("--key-file", "FILE", flags->key_file,
+              "the engine's secret key, for tcp (default: DIR/keys/engine.key)")
+      .option("--allowed-keys-file", "FILE", flags->allowed_keys_file,
+              "the keys that may connect by tcp (default: DIR/keys/allowed)")
+      .flag("--keep-journal", flags->keep_journal, "keep all entries of the journal")
+      .option("--set", "KEY=VALUE", flags->set,
+              "any other setting, as `jack config` lists them; may be given several times")
+      .option("--log-format", "FORMAT", flags->log_format, "of the log on standard error")
+      .choices({"text", "json"})
+      .option("--log-level", "LEVEL", flags->log_level, "the least that is logged (default: info)")
+      .choices({"debug", "info", "warning", "error"})
+      .flag("--json", flags->json, "print the ready line as JSON")
+      .details(
+          "Prints one line on standard output once it accepts work. SIGTERM and SIGINT stop it in "
+          "order; a second one ends it at once, and nothing that was accepted is lost by that.")
+      .example("jack serve", "for this user, on this machine")
+      .example(
+          "jack serve --data-dir /srv/jack --listen ipc:///srv/jack/jack.sock --listen "
+          "tcp://0.0.0.0:7077",
+          "also for other machines, whose keys `jack keys` makes")
+      .status(ExitStatus::done, "it was told to stop and has")
+      .status(ExitStatus::refused,
+              "the configuration is wrong, or the files are of a newer version")
+      .status(ExitStatus::no_engine, "the data directory or an address is in use")
+      .status(ExitStatus::not_permitted,
+              "beyond this machine without keys, or the directory is somebody else's")
+      .status(ExitStatus::internal, "the files are damaged: see `jack doctor`")
+      .run([flags] { return serve(*flags); });
+  return command;
+}
+
+}  // namespace jack::app

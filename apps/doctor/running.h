@@ -1,0 +1,19 @@
+// What can be checked while an engine runs.
+#pragma once
+
+#include <string>
+
+#include <jack_engine/client.h>
+
+#include "apps/doctor/findings.h"
+
+namespace jack::app {
+
+// What the engine says about itself.
+void check_engine(const ClientOptions& options, Findings& findings);
+
+// The structure of the task store, beside the engine that writes it. The journal is the engine's
+// alone while it runs.
+void check_store_beside(const std::string& data_dir, Findings& findings);
+
+}  // namespace jack::app

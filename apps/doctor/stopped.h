@@ -1,0 +1,26 @@
+// The deep checks of a data directory that no engine uses.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include <jack_engine/error.h>
+
+#include "apps/descriptor.h"
+#include "apps/doctor/findings.h"
+
+namespace jack::app {
+
+// Keeps engines out of the directory for as long as it is held; nothing where one is in it.
+// Errors: not_found, permission_denied
+Result<std::optional<Descriptor>> lock_directory(const std::string& data_dir);
+
+// With the lock held. Opens the files as an engine would, which undoes what a crash left half
+// written, and changes nothing else:
+//   structure  of both files, page by page
+//   journal    every entry has the checksum that it was written with
+//   state      built from the store and the entries behind it; its sums are those of the store
+//   replay     where the journal goes back to the first entry: built from nothing, it is the same
+void check_stopped(const std::string& data_dir, Findings& findings);
+
+}  // namespace jack::app

@@ -1,0 +1,103 @@
+#include "apps/program.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <exception>
+#include <optional>
+#include <string>
+
+#include <fmt/format.h>
+
+#include <jack_engine/version.h>
+
+#include "apps/cli/help.h"
+#include "apps/commands/commands.h"
+#include "apps/terminal.h"
+#include "apps/text/nearest.h"
+
+namespace jack::app {
+namespace {
+
+bool asks_for_help(const std::string& argument) { return argument == "--help" || argument == "-h"; }
+
+// What stands before "--": what is behind it may be another program's --help.
+bool asks_for_help(const std::vector<std::string>& arguments) {
+  const auto end = std::ranges::find(arguments, "--");
+  return std::any_of(arguments.begin(), end,
+                     [](const std::string& argument) { return asks_for_help(argument); });
+}
+
+ExitStatus refuse_command(const std::string& name, const std::vector<Command>& commands) {
+  std::vector<std::string> names;
+  for (const Command& command : commands) names.push_back(command.name());
+  const std::optional<std::string> meant = nearest(name, names);
+  complain(fmt::format("there is no command '{}'{}; `jack --help` lists them", name,
+                       meant ? fmt::format(", did you mean {}?", *meant) : ""));
+  return ExitStatus::usage;
+}
+
+ExitStatus run_command(const Command& command, const std::vector<std::string>& arguments) {
+  set_complainer("jack " + command.name());
+  if (asks_for_help(arguments)) {
+    print(help_of(command));
+    return ExitStatus::done;
+  }
+  if (const Result<void> parsed = command.parse(arguments); !parsed) {
+    complain(fmt::format("{} (`jack {} --help`)", parsed.error().message, command.name()));
+    return ExitStatus::usage;
+  }
+  const Result<ExitStatus> ended = command();
+  return ended ? *ended : complain(ended.error());
+}
+
+ExitStatus run_arguments(const std::vector<std::string>& arguments) {
+  const std::vector<Command> commands = all_commands();
+  if (arguments.empty()) {
+    complain("which command? `jack --help` lists them");
+    return ExitStatus::usage;
+  }
+  const std::string& name = arguments.front();
+  if (name == "--version") {
+    print(fmt::format("jack {}\n", version()));
+    return ExitStatus::done;
+  }
+  if (asks_for_help(name) || name == "help") {
+    print(help_of(commands));
+    return ExitStatus::done;
+  }
+  const auto command = std::ranges::find(commands, name, &Command::name);
+  if (command == commands.end()) return refuse_command(name, commands);
+  return run_command(*command, {arguments.begin() + 1, arguments.end()});
+}
+
+// Output that got lost must not look like success.
+ExitStatus flush_output(ExitStatus status) {
+  errno = 0;
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return status;
+  complain(fmt::format("cannot write to standard output: {}", std::strerror(errno)));
+  return status == ExitStatus::done ? ExitStatus::internal : status;
+}
+
+}  // namespace
+
+std::vector<Command> all_commands() {
+  return {serve_command(), submit_command(),    result_command(), watch_command(), work_command(),
+          ls_command(),    show_command(),      cancel_command(), retry_command(), queues_command(),
+          pause_command(), resume_command(),    doctor_command(), bench_command(), config_command(),
+          keys_command(),  completion_command()};
+}
+
+int run_program(int argc, const char* const* argv) {
+  try {
+    const std::vector<std::string> arguments(argv + std::min(argc, 1), argv + argc);
+    return static_cast<int>(flush_output(run_arguments(arguments)));
+  } catch (const std::exception& error) {
+    // Our own code reports errors as values, so this is memory that ran out, or a bug.
+    complain(error.what());
+    return static_cast<int>(ExitStatus::internal);
+  }
+}
+
+}  // namespace jack::app

@@ -1,0 +1,279 @@
+// Sessions: how they come, are heard, fall silent and go; and what all messages share.
+#include "engine/front/front.h"
+
+#include <algorithm>
+
+#include "engine/assert.h"
+
+namespace jack {
+namespace {
+
+// A session that only asks questions may be silent for long; after this much it is forgotten, if it
+// waits for nothing. Its next message is answered with `who`.
+constexpr Duration kIdleSession = std::chrono::minutes{10};
+
+template <typename Message>
+wire::Correlation correlation_of(const Message& message) {
+  return message.correlation;
+}
+
+wire::Correlation correlation_of(const wire::Request& request) {
+  return std::visit([](const auto& message) { return correlation_of(message); }, request);
+}
+
+std::string seconds(Duration duration) {
+  return std::to_string((duration.count() + 500) / 1000) + " s";
+}
+
+}  // namespace
+
+void Front::on_joined(const Id128& engine, const Id128& incarnation) {
+  engine_ = engine;
+  incarnation_ = incarnation;
+}
+
+void Front::take(Taking taking, Error refusal) {
+  taking_ = taking;
+  taking_refusal_ = std::move(refusal);
+}
+
+bool Front::on_message(const Now& now, const Inbound& message, Output& out) {
+  Session* session = sessions_.find(message.session);
+  if (session != nullptr) session->heard = hearing(now);
+
+  const Result<wire::Request> request = wire::decode_request(message_unpacker_, message.frame);
+  if (!request) {
+    refuse(message.session, 0, request.error(), out);
+    return true;
+  }
+  if (const auto* greeting = std::get_if<wire::Hello>(&*request); greeting && session == nullptr) {
+    hello(now, message, *greeting, out);
+    return true;
+  }
+  if (session == nullptr) {
+    if (!std::holds_alternative<wire::Bye>(*request)) {
+      out.send(message.session, wire::Who{correlation_of(*request)});
+    }
+    return true;
+  }
+  if (hold_submits_ && taking_ == Taking::all && std::holds_alternative<wire::Submit>(*request)) {
+    return false;
+  }
+  dispatch(now, *session, *request, out);
+  return true;
+}
+
+void Front::dispatch(const Now& now, Session& session, const wire::Request& request, Output& out) {
+  std::visit([&](const auto& message) { on(now, session, message, out); }, request);
+}
+
+void Front::on_overload(const Inbound& message, Output& out) {
+  const Result<wire::Request> request = wire::decode_request(message_unpacker_, message.frame);
+  refuse(message.session, request ? correlation_of(*request) : 0,
+         {Code::unavailable,
+          "the engine is behind with writing, and nothing of this was taken; try again later"},
+         out);
+}
+
+void Front::hello(const Now& now, const Inbound& message, const wire::Hello& hello, Output& out) {
+  if (hello.version != wire::kVersion) {
+    refuse(message.session, hello.correlation,
+           {Code::unsupported, "this engine speaks version " + std::to_string(wire::kVersion) +
+                                   " of the protocol, not " + std::to_string(hello.version)},
+           out);
+    out.forgotten.push_back(message.session);
+    return;
+  }
+  if (sessions_.size() >= limits_.sessions_max) {
+    refuse(message.session, hello.correlation,
+           {Code::rate_limited, "this engine has " + std::to_string(limits_.sessions_max) +
+                                    " sessions, which is its limit; try again later"},
+           out);
+    out.forgotten.push_back(message.session);
+    return;
+  }
+  if (hello.name.size() > kShortTextBytesMax || !is_plain_text(hello.name)) {
+    refuse(message.session, hello.correlation,
+           {Code::invalid_argument, "a session's name must be at most " +
+                                        std::to_string(kShortTextBytesMax) +
+                                        " bytes of UTF-8 without control characters"},
+           out);
+    out.forgotten.push_back(message.session);
+    return;
+  }
+  Session& session = sessions_.add(message.session);
+  session.in_process = message.in_process;
+  session.user = message.user;
+  session.name = hello.name;
+  session.heard = hearing(now);
+  session.look_at = kNoDeadline;
+  look_at(session, silence_end(session));
+  on(now, session, hello, out);
+}
+
+void Front::on(const Now&, Session& session, const wire::Hello& message, Output& out) {
+  const auto view = [](const Id128& id) {
+    return std::string_view(reinterpret_cast<const char*>(id.data()), id.size());
+  };
+  out.send(session.id, wire::Welcome{.correlation = message.correlation,
+                                     .engine = view(engine_),
+                                     .incarnation = view(incarnation_),
+                                     .lease_default = limits_.lease_default,
+                                     .payload_bytes_max = state_.limits().payload_bytes_max,
+                                     .result_bytes_max = state_.limits().result_bytes_max});
+}
+
+void Front::on(const Now&, Session& session, const wire::Ping& message, Output& out) {
+  out.send(session.id, wire::Pong{message.correlation, !current_});
+}
+
+void Front::on(const Now& now, Session& session, const wire::Bye&, Output& out) {
+  out.forgotten.push_back(session.id);
+  end_session(now, session, std::nullopt, "its worker went away", out);
+}
+
+void Front::on_gone(const Now& now, SessionId id, Output& out) {
+  Session* session = sessions_.find(id);
+  if (session == nullptr) return;
+  const auto grace = session->in_process ? std::nullopt : std::optional(limits_.resume_grace);
+  end_session(now, *session, grace, "its worker's connection broke", out);
+}
+
+// Without a grace its leases are lost at once; with one, those that nobody resumes in time.
+void Front::end_session(const Now& now, Session& session, std::optional<Duration> grace,
+                        std::string_view why, Output& out) {
+  while (session.leases != nullptr) {
+    HeldLease& lease = *session.leases;
+    switch (lease.stage) {
+      case HeldLease::Stage::assigned:
+        release(lease.task, lease.token, lease.pool->number, out);
+        leases_.erase(lease);
+        break;
+      case HeldLease::Stage::held:
+        if (grace) {
+          let_go(now, lease, *grace);
+        } else {
+          lose(lease, why, out);
+          Leases::give(lease, nullptr);
+        }
+        break;
+      case HeldLease::Stage::ending: Leases::give(lease, nullptr); break;
+      case HeldLease::Stage::ended: leases_.erase(lease); break;
+    }
+  }
+  for (const auto& subscription : session.subscriptions) {
+    WorkerPool* const pool = subscription->pool;
+    if (subscription->credit > 0) {
+      const auto credit = static_cast<std::int64_t>(subscription->credit);
+      out.commands.add_own(Pending::Kind::pool, WantCommand{pool->number, -credit});
+    }
+    WorkerPools::leave(*subscription);
+    close_if_unused(pool, out);
+  }
+  waits_.drop_session(session);
+  while (!session.watches.empty()) drop_watch(session, session.watches.back()->correlation);
+  sessions_.erase(session.id);
+}
+
+bool Front::refuse(SessionId session, Correlation correlation, const Error& error, Output& out) {
+  out.refuse(session, correlation, error);
+  return true;
+}
+
+// True where the message has been refused. `needed` is the least that must be taken for it.
+bool Front::refuse_change(Session& session, Correlation correlation, Taking needed, Output& out) {
+  if (taking_ == Taking::all || taking_ == needed) return false;
+  return refuse(session.id, correlation, taking_refusal_, out);
+}
+
+bool Front::refuse_batch(Session& session, Correlation correlation, std::size_t items,
+                         Output& out) {
+  if (items <= limits_.batch_tasks_max) return false;
+  return refuse(
+      session.id, correlation,
+      {Code::invalid_argument, "a message may have " + std::to_string(limits_.batch_tasks_max) +
+                                   " items, this one has " + std::to_string(items)},
+      out);
+}
+
+void Front::finish_request(SessionId session, Output& out) {
+  if (!out.commands.end(done_)) out.send(session, done_);
+}
+
+void Front::on_refused(const std::vector<Pending>& requests, const Error& error, Output& out) {
+  for (const Pending& request : requests) {
+    if (request.session != 0) refuse(request.session, request.correlation, error, out);
+  }
+}
+
+void Front::on_time(const Now& now, Output& out) {
+  while (silences_.next() <= hearing(now)) {
+    const auto timer = silences_.take();
+    Session* session = sessions_.find(timer.key.session);
+    if (session == nullptr || session->look_at != timer.at) continue;
+    judge_silence(now, *session, out);
+  }
+  while (graces_.next() <= hearing(now)) {
+    const auto timer = graces_.take();
+    HeldLease* lease = leases_.find(timer.key);
+    const bool waits = lease != nullptr && lease->session == nullptr &&
+                       lease->stage == HeldLease::Stage::held && lease->until == timer.at;
+    if (waits) lose(*lease, "its worker did not come back", out);
+  }
+  waits_.expire(now.steady, [&](const Wait& wait) {
+    out.send(wait.session->id, wire::Refused{wait.correlation, Code::timed_out,
+                                             "the task has not ended in the time given"});
+  });
+}
+
+SteadyTime Front::next_deadline() const {
+  const SteadyTime silent = std::min(silences_.next(), graces_.next());
+  return std::min(silent == kNoDeadline ? silent : silent + deaf_, waits_.next_deadline());
+}
+
+void Front::look_at(Session& session, SteadyTime at) {
+  if (at >= session.look_at) return;
+  session.look_at = at;
+  silences_.sweep(sessions_.size(), [this](const auto& entry) {
+    const Session* session_of = sessions_.find(entry.key.session);
+    return session_of != nullptr && session_of->look_at == entry.at;
+  });
+  silences_.add(at, {session.id});
+}
+
+// When a session that says nothing more is taken for gone.
+SteadyTime Front::silence_end(const Session& session) const {
+  Duration longest{0};
+  for (const auto& subscription : session.subscriptions) {
+    longest = std::max(longest, subscription->pool->lease);
+  }
+  return session.heard + (session.subscriptions.empty() ? kIdleSession : longest);
+}
+
+// Ends what its silence has lasted too long for, and sets the time of the next look.
+void Front::judge_silence(const Now& now, Session& session, Output& out) {
+  const SteadyTime present = hearing(now);
+  SteadyTime next = kNoDeadline;
+  for (HeldLease* lease = session.leases; lease != nullptr; lease = lease->next) {
+    if (lease->stage != HeldLease::Stage::held) continue;
+    const SteadyTime end = std::max(session.heard, lease->since) + lease->lease;
+    if (end <= present) {
+      lose(*lease, "its worker was silent for " + seconds(lease->lease), out);
+    } else {
+      next = std::min(next, end);
+    }
+  }
+  const SteadyTime end = silence_end(session);
+  const bool waits =
+      session.subscriptions.empty() && (session.wait_count > 0 || !session.watches.empty());
+  if (end <= present && !waits) {
+    // Leases that were extended beyond go on until their own time.
+    out.forgotten.push_back(session.id);
+    end_session(now, session, Duration::max(), {}, out);
+    return;
+  }
+  session.look_at = kNoDeadline;
+  look_at(session, std::min(next, end > present ? end : present + kIdleSession));
+}
+
+}  // namespace jack

@@ -1,0 +1,233 @@
+// What clients and workers see of an engine: sessions with credit, leases kept alive by signs of
+// life, waits for results, watches of what happens. It turns messages into commands, and outcomes
+// of applied entries into answers.
+//
+// Nothing is told before its entry has been applied. Pure: no clock, thread, socket or file; the
+// same inputs give the same outputs. What it wants done is data (Output), for the loop to carry
+// out.
+//
+// Not thread-safe. The loop owns it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <jack_engine/error.h>
+#include <jack_engine/limits.h>
+
+#include "engine/front/batch.h"
+#include "engine/front/deadlines.h"
+#include "engine/front/event_log.h"
+#include "engine/front/leases.h"
+#include "engine/front/output.h"
+#include "engine/front/pools.h"
+#include "engine/front/sessions.h"
+#include "engine/front/waits.h"
+#include "engine/front/watches.h"
+#include "engine/state/state.h"
+
+namespace jack {
+
+// Finds the specs of tasks that are handed out, wherever they are.
+class Specs {
+ public:
+  virtual ~Specs() = default;
+  // The view is valid until deliver() returns.
+  // Errors: whatever reading the store gives; not_found where it has none, which is corruption
+  virtual Result<std::string_view> spec(const TaskId& task) = 0;
+};
+
+class Front {
+ public:
+  // Both outlive the front.
+  Front(const State& state, const EventLog& events, const SessionLimits& limits)
+      : state_(state), events_(events), limits_(limits) {}
+
+  // Who this engine is, once it is joined. Without it nothing is handed out.
+  void on_joined(const Id128& engine, const Id128& incarnation);
+
+  // The engine is to join again, as a new incarnation, because the journal holds the last one for
+  // gone. `unanswered` are the batches that were not applied; they lose what belonged to the old
+  // pools. `out.commands` gets what opens the pools again and resumes the leases of remote workers.
+  void rejoin(std::vector<Batch*> unanswered, Output& out);
+
+  // What is taken at the moment. Refused messages are answered with the error.
+  //   all       everything
+  //   settles   no submits, retries and output: the disk is full
+  //   nothing   no changes at all; reads go on
+  enum class Taking : std::uint8_t { all, settles, nothing };
+  void take(Taking taking, Error refusal);
+
+  // Submits are to wait: on_message() leaves them untaken.
+  void hold_submits(bool hold) { hold_submits_ = hold; }
+
+  // Whether this engine may be sure that its leases stand (on_message: pong). While it may not,
+  // the loop does not call deliver().
+  void set_current(bool current) { current_ = current; }
+
+  // One message. False: it is a submit that is to be given again when submits need not wait.
+  bool on_message(const Now& now, const Inbound& message, Output& out);
+
+  // A submit that cannot even wait.
+  void on_overload(const Inbound& message, Output& out);
+
+  void on_gone(const Now& now, SessionId session, Output& out);
+
+  // Nothing was heard of anybody for this long, because the engine itself was not running. It
+  // counts for nobody's silence.
+  void on_deaf(std::chrono::nanoseconds gap) { deaf_ = deaf_ + gap; }
+
+  // An entry has been applied. `own` is its batch where it is this incarnation's.
+  void on_outcomes(const Now& now, const Outcomes& outcomes, const Batch* own, Output& out);
+
+  // These requests were taken out of their batch.
+  void on_refused(const std::vector<Pending>& requests, const Error& error, Output& out);
+
+  // Silence, grace and waits whose time is up. To be called when all that has arrived was given to
+  // on_message(), so that nobody is taken for silent whose message lies there.
+  void on_time(const Now& now, Output& out);
+
+  // When on_time() has something to do.
+  SteadyTime next_deadline() const;
+
+  // Tells workers of the tasks that were handed out to them and still are theirs.
+  // Errors: of `specs`; the engine must stop
+  Result<void> deliver(const Now& now, Specs& specs, Output& out);
+
+  // Tells watchers what they have not seen, as far as they have credit.
+  void serve_watches(const Now& now, Output& out);
+
+  // A ReadResult whose task is in memory again.
+  void on_wait_again(const Now& now, const Read& read, Output& out);
+
+  // The answer to ReadEvents: blobs from the store, in order; or why there are none.
+  void on_stored_events(const Now& now, SessionId session, wire::Correlation watch,
+                        const Result<std::vector<std::string>>& blobs, Output& out);
+
+  // The name of the worker that holds a lease; empty where this engine does not know.
+  std::string_view holder_name(LeaseToken token) const;
+
+  std::size_t sessions() const { return sessions_.size(); }
+  std::size_t leases() const { return leases_.size(); }
+  std::size_t waits() const { return waits_.size(); }
+  std::size_t watches() const { return watch_count_; }
+
+ private:
+  using Correlation = wire::Correlation;
+
+  struct Assigned {
+    LeaseToken token;
+    SessionId session = 0;
+  };
+  struct SessionTimer {
+    SessionId session = 0;
+  };
+
+  // front.cc: sessions and what is common
+  void dispatch(const Now& now, Session& session, const wire::Request& request, Output& out);
+  void hello(const Now& now, const Inbound& message, const wire::Hello& hello, Output& out);
+  void end_session(const Now& now, Session& session, std::optional<Duration> grace,
+                   std::string_view why, Output& out);
+  bool refuse(SessionId session, Correlation correlation, const Error& error, Output& out);
+  bool refuse_change(Session& session, Correlation correlation, Taking needed, Output& out);
+  bool refuse_batch(Session& session, Correlation correlation, std::size_t items, Output& out);
+  void finish_request(SessionId session, Output& out);
+  SteadyTime hearing(const Now& now) const { return now.steady + -deaf_; }
+  void look_at(Session& session, SteadyTime at);
+  void judge_silence(const Now& now, Session& session, Output& out);
+  SteadyTime silence_end(const Session& session) const;
+
+  // tasks.cc: submit, cancel, retry, pause, queues, reads, waits
+  void on(const Now& now, Session& session, const wire::Submit& message, Output& out);
+  void on(const Now& now, Session& session, const wire::Cancel& message, Output& out);
+  void on(const Now& now, Session& session, const wire::Retry& message, Output& out);
+  void on(const Now& now, Session& session, const wire::Pause& message, Output& out);
+  void on(const Now& now, Session& session, const wire::Queues& message, Output& out);
+  void on(const Now& now, Session& session, const wire::Get& message, Output& out);
+  void on(const Now& now, Session& session, const wire::List& message, Output& out);
+  void on(const Now& now, Session& session, const wire::ReadOutput& message, Output& out);
+  void on(const Now& now, Session& session, const wire::Info& message, Output& out);
+  void on(const Now& now, Session& session, const wire::Ping& message, Output& out);
+  void on(const Now& now, Session& session, const wire::Hello& message, Output& out);
+  void on(const Now& now, Session& session, const wire::Bye& message, Output& out);
+  void on(const Now& now, Session& session, const wire::Wait& message, Output& out);
+  Result<SubmitCommand> submit_command(const Now& now, std::string_view spec);
+  void tell_waiting(const Outcomes& outcomes, Output& out);
+  bool send_result(SessionId session, Correlation correlation, const TaskId& task, Output& out);
+
+  // work.cc: work, settle, extend, resume, output, progress
+  void on(const Now& now, Session& session, const wire::Work& message, Output& out);
+  void on(const Now& now, Session& session, const wire::Settle& message, Output& out);
+  void on(const Now& now, Session& session, const wire::Extend& message, Output& out);
+  void on(const Now& now, Session& session, const wire::Output& message, Output& out);
+  void on(const Now& now, Session& session, const wire::Progress& message, Output& out);
+  void on(const Now& now, Session& session, const wire::Resume& message, Output& out);
+  Result<Subscription*> subscribe(Session& session, const wire::Work& message, Output& out);
+  Result<SettleCommand> settle_command(const Now& now, const wire::Settle::Item& item);
+  bool take_again(Session& session, const wire::Settle::Item& item, PoolNumber& pool);
+  Duration clamp_lease(Duration lease) const;
+
+  // handout.cc: what outcomes do to leases
+  void answer(const Now& now, const Outcomes& outcomes, const Batch& own, Output& out);
+  void answer_pool(const Pending& request, std::span<const CommandOutcome> outcomes);
+  void on_settled(const LeaseRef& ref, const CommandOutcome& outcome, Output& out);
+  void on_resumed(const Now& now, const Pending& request, const LeaseRef& ref,
+                  const CommandOutcome& outcome, Output& out);
+  void on_assigned(const Assignment& assignment, Output& out);
+  void on_lease_end(const LeaseEnd& end, Output& out);
+  void end_lease(HeldLease& lease, Outcome outcome, std::string reason, Output& out);
+  void lose(HeldLease& lease, std::string_view reason, Output& out);
+  void let_go(const Now& now, HeldLease& lease, Duration grace);
+  void release(const TaskId& task, LeaseToken token, PoolNumber pool, Output& out);
+  void close_if_unused(WorkerPool* pool, Output& out);
+  void hold(const Now& now, HeldLease& lease, Subscription& subscription);
+  void send_ended(Output& out);
+  void resume_leases(const Subscription& subscription, Output& out);
+  static OpenPoolCommand open_command(const WorkerPool& pool);
+
+  // watches.cc
+  void on(const Now& now, Session& session, const wire::Watch& message, Output& out);
+  void on(const Now& now, Session& session, const wire::Grant& message, Output& out);
+  void on(const Now& now, Session& session, const wire::Unwatch& message, Output& out);
+  void drop_watch(Session& session, Correlation correlation);
+  void serve(const Now& now, Watch& watch, Output& out);
+  void send_events(const Now& now, Watch& watch, const EventPart& part, Output& out);
+
+  const State& state_;
+  const EventLog& events_;
+  const SessionLimits limits_;
+
+  Id128 engine_{};
+  Id128 incarnation_{};
+  Taking taking_ = Taking::all;
+  Error taking_refusal_;
+  bool hold_submits_ = false;
+  bool current_ = true;
+  std::chrono::nanoseconds deaf_{0};
+
+  SessionTable sessions_;
+  WorkerPools pools_;
+  Leases leases_;
+  Waits waits_;
+  std::vector<Watch*> hungry_watches_;  // with credit
+  std::size_t watch_count_ = 0;
+  Deadlines<SessionTimer> silences_;  // on the clock of hearing
+  Deadlines<LeaseToken> graces_;      // of leases that nobody holds
+  std::size_t held_by_nobody_ = 0;
+
+  std::vector<Assigned> assigned_;  // since the last deliver()
+  struct Told {
+    SessionId session = 0;
+    wire::Ended::Item item;
+    std::string reason;
+  };
+  std::vector<Told> ended_;  // since the last send_ended()
+  Unpacker message_unpacker_;
+  Unpacker spec_unpacker_;
+  wire::Done done_;
+};
+
+}  // namespace jack

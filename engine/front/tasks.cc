@@ -1,0 +1,208 @@
+// What clients ask: submit, cancel, retry, pause, and questions about tasks and queues.
+#include <algorithm>
+#include <utility>
+
+#include "engine/front/front.h"
+
+namespace jack {
+namespace {
+
+// Longer waits are asked for again by whoever still waits.
+constexpr Duration kWaitMax = std::chrono::hours{24};
+
+constexpr std::uint32_t kPageTasksMax = 1000;
+constexpr std::uint64_t kOutputBytesMax = 1u << 20;
+
+// Dates beyond the year 9999 mean no more than that year does.
+constexpr std::int64_t kDateMax = 253'402'300'799'000;
+
+// A date on the journal's clock.
+Instant to_journal(const Now& now, WallTime date) {
+  const Duration since_1970 = std::clamp(date.time_since_epoch(), Duration{0}, Duration{kDateMax});
+  return now.journal + (since_1970 - now.wall.time_since_epoch());
+}
+
+bool ends_task(EventKind kind) {
+  return kind == EventKind::succeeded || kind == EventKind::failed ||
+         kind == EventKind::cancelled || kind == EventKind::expired;
+}
+
+Error not_found(const TaskId& task) {
+  return {Code::not_found, "there is no task " + to_string(task)};
+}
+
+}  // namespace
+
+// Refuses what the state would refuse whatever happens, so that it costs no entry.
+Result<SubmitCommand> Front::submit_command(const Now& now, std::string_view spec) {
+  Result<SpecView> view = decode_spec(spec_unpacker_, spec);
+  if (!view) return std::move(view).error();
+  if (Result<void> checked = check(*view, state_.limits()); !checked) {
+    return std::move(checked).error();
+  }
+  SubmitCommand command{.spec = spec, .not_before = {}, .expires = {}};
+  if (view->not_before) command.not_before = to_journal(now, *view->not_before);
+  if (view->expires_at) command.expires = to_journal(now, *view->expires_at);
+  return command;
+}
+
+void Front::on(const Now& now, Session& session, const wire::Submit& message, Output& out) {
+  if (refuse_change(session, message.correlation, Taking::all, out)) return;
+  if (refuse_batch(session, message.correlation, message.specs.size(), out)) return;
+  std::size_t bytes = 0;
+  for (const std::string_view spec : message.specs) bytes += spec.size();
+  if (bytes > limits_.batch_bytes_max) {
+    refuse(
+        session.id, message.correlation,
+        {Code::invalid_argument, "a message may have " + std::to_string(limits_.batch_bytes_max) +
+                                     " bytes of tasks, this one has " + std::to_string(bytes)},
+        out);
+    return;
+  }
+  out.commands.begin(Pending::Kind::submit, session.id, message.correlation);
+  for (const std::string_view spec : message.specs) {
+    Result<SubmitCommand> command = submit_command(now, spec);
+    if (command) {
+      out.commands.add(*command);
+    } else {
+      out.commands.refuse(std::move(command).error());
+    }
+  }
+  finish_request(session.id, out);
+}
+
+void Front::on(const Now&, Session& session, const wire::Cancel& message, Output& out) {
+  if (refuse_change(session, message.correlation, Taking::settles, out)) return;
+  if (refuse_batch(session, message.correlation, message.tasks.size(), out)) return;
+  out.commands.begin(Pending::Kind::change, session.id, message.correlation);
+  for (const TaskId& task : message.tasks) {
+    out.commands.add(CancelCommand{task, message.reason});
+  }
+  finish_request(session.id, out);
+}
+
+void Front::on(const Now&, Session& session, const wire::Retry& message, Output& out) {
+  if (refuse_change(session, message.correlation, Taking::all, out)) return;
+  if (refuse_batch(session, message.correlation, message.tasks.size(), out)) return;
+  out.commands.begin(Pending::Kind::change, session.id, message.correlation);
+  for (const TaskId& task : message.tasks) out.commands.add(RetryCommand{task});
+  finish_request(session.id, out);
+}
+
+void Front::on(const Now&, Session& session, const wire::Pause& message, Output& out) {
+  if (refuse_change(session, message.correlation, Taking::settles, out)) return;
+  out.commands.begin(Pending::Kind::change, session.id, message.correlation);
+  out.commands.add(PauseCommand{message.queue, message.paused});
+  finish_request(session.id, out);
+}
+
+void Front::on(const Now&, Session& session, const wire::Queues& message, Output& out) {
+  const std::map<std::string_view, std::uint64_t> credit = pools_.credit_by_queue();
+  wire::QueueList list;
+  list.correlation = message.correlation;
+  for (const QueueView& queue : state_.queues()) {
+    const auto workers = credit.find(queue.name);
+    list.queues.push_back({.name = queue.name,
+                           .paused = queue.paused,
+                           .scheduled = queue.counts.scheduled,
+                           .queued = queue.counts.queued,
+                           .running = queue.counts.running,
+                           .succeeded = queue.counts.succeeded,
+                           .failed = queue.counts.failed,
+                           .cancelled = queue.counts.cancelled,
+                           .expired = queue.counts.expired,
+                           .workers = workers == credit.end() ? 0 : workers->second});
+  }
+  out.send(session.id, list);
+}
+
+void Front::on(const Now&, Session& session, const wire::Get& message, Output& out) {
+  out.reads.push_back(
+      {session.id, message.correlation, ReadTask{message.task, message.with_payload}});
+}
+
+void Front::on(const Now&, Session& session, const wire::List& message, Output& out) {
+  ReadList list;
+  list.query.queue = message.queue;
+  list.query.state = message.state;
+  list.query.finished_too = message.finished_too;
+  list.query.before = message.before;
+  list.query.count_max = std::clamp(message.count, 1u, kPageTasksMax);
+  out.reads.push_back({session.id, message.correlation, std::move(list)});
+}
+
+void Front::on(const Now&, Session& session, const wire::ReadOutput& message, Output& out) {
+  out.reads.push_back(
+      {session.id, message.correlation,
+       ReadTaskOutput{message.task, message.offset, std::min(message.bytes_max, kOutputBytesMax)}});
+}
+
+void Front::on(const Now&, Session& session, const wire::Info& message, Output& out) {
+  out.reads.push_back({session.id, message.correlation, ReadInfo{}});
+}
+
+void Front::on(const Now& now, Session& session, const wire::Wait& message, Output& out) {
+  const std::optional<TaskState> state = state_.state_of(message.task);
+  if (!state) {
+    out.reads.push_back({session.id, message.correlation, ReadResult{message.task, message.wait}});
+    return;
+  }
+  if (send_result(session.id, message.correlation, message.task, out)) return;
+  if (message.wait <= Duration{0}) {
+    refuse(session.id, message.correlation,
+           {Code::timed_out, "the task is " + std::string(name_of(*state))}, out);
+    return;
+  }
+  if (session.wait_count >= limits_.waits_per_session_max) {
+    refuse(session.id, message.correlation,
+           {Code::rate_limited, "a session may wait for " +
+                                    std::to_string(limits_.waits_per_session_max) +
+                                    " tasks at a time"},
+           out);
+    return;
+  }
+  waits_.add(message.task, session, message.correlation,
+             now.steady + std::min(message.wait, kWaitMax));
+}
+
+void Front::on_wait_again(const Now& now, const Read& read, Output& out) {
+  Session* session = sessions_.find(read.session);
+  if (session == nullptr) return;
+  const auto& result = std::get<ReadResult>(read.what);
+  on(now, *session, wire::Wait{read.correlation, result.task, result.wait}, out);
+}
+
+void Front::tell_waiting(const Outcomes& outcomes, Output& out) {
+  if (waits_.empty()) return;
+  for (const EventView& event : outcomes.events) {
+    if (!ends_task(event.kind) || !waits_.has(event.task)) continue;
+    // A retry in the same entry has begun it anew: then they go on waiting.
+    const std::optional<TaskState> state = state_.state_of(event.task);
+    if (state && !is_terminal(*state)) continue;
+    waits_.take(event.task, [&](const Wait& wait) {
+      if (send_result(wait.session->id, wait.correlation, event.task, out)) return;
+      refuse(wait.session->id, wait.correlation, not_found(event.task), out);
+    });
+  }
+}
+
+// Answers from memory. False where the task is not there or has not ended.
+bool Front::send_result(SessionId session, Correlation correlation, const TaskId& task,
+                        Output& out) {
+  const std::optional<TaskView> view = state_.find(task);
+  if (!view || !is_terminal(view->status.state)) return false;
+  wire::ResultMessage result;
+  result.correlation = correlation;
+  result.task = task;
+  result.state = view->status.state;
+  if (view->status.state == TaskState::succeeded) {
+    result.result = view->result.value_or(std::string_view());
+    result.content_type = view->result_content_type;
+  } else {
+    result.error = view->status.error;
+  }
+  out.send(session, result);
+  return true;
+}
+
+}  // namespace jack

@@ -1,0 +1,139 @@
+// A program's connection to an engine: submit tasks, read and wait for results, look around.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <jack_engine/error.h>
+#include <jack_engine/task.h>
+
+namespace jack {
+
+struct ClientOptions {
+  // "ipc:///path/jack.sock", "tcp://host:port", or empty: the engine of `data_dir`.
+  std::string endpoint;
+  // The data directory of an engine on this machine; empty: the default one
+  // (docs/configuration.md).
+  std::string data_dir;
+  std::string name;  // for people who look at sessions; empty: program and process id
+  // How long a call tries to reach the engine, over reconnects too, before it gives up with
+  // `unavailable`.
+  Duration patience{5000};
+  // Files with CURVE keys, for tcp:// endpoints: this side's secret key and the engine's public
+  // key (`jack keys new --curve`).
+  std::string key_file;
+  std::string engine_key_file;
+};
+
+struct QueueStatus {
+  std::string name;
+  bool paused = false;
+  std::uint64_t scheduled = 0;
+  std::uint64_t queued = 0;
+  std::uint64_t running = 0;
+  std::uint64_t succeeded = 0;  // here and below: ever, less those retried
+  std::uint64_t failed = 0;
+  std::uint64_t cancelled = 0;
+  std::uint64_t expired = 0;
+  std::uint64_t workers = 0;  // tasks that waiting workers would take at once
+};
+
+struct ListFilter {
+  std::string queue;               // empty: all
+  std::optional<TaskState> state;  // none: all
+  bool finished_too = true;
+  TaskId before{};                // page on from the last id of the page before
+  std::uint32_t count_max = 100;  // at most 1,000
+};
+
+struct TaskPage {
+  std::vector<Task> tasks;  // newest first, without payloads
+  bool more = false;
+};
+
+struct OutputPart {
+  std::string bytes;
+  std::uint64_t total = 0;  // bytes kept so far
+  bool terminal = false;    // the task is done: nothing will be added
+};
+
+struct WatchOptions {
+  TaskId task{};                  // only this task
+  std::string queue;              // only this queue
+  std::optional<Position> after;  // resume behind this; none: from now on
+};
+
+// Not thread-safe: one thread at a time; further threads make clients of their own (they are
+// cheap). Every call waits for the engine's answer. A call whose answer was lost in a reconnect is
+// repeated by itself, which is safe: a repeated submit is the same task.
+//
+// Errors of every call, besides those named: unavailable (no engine within the patience; for
+// submits the fate is unknown, and submitting the same id again is safe), stopped,
+// unauthenticated, permission_denied, internal.
+class Client {
+ public:
+  // Does not wait for the engine: the first call does.
+  // Errors: invalid_argument  an endpoint that is none, a key file that cannot be read
+  static Result<Client> connect(const ClientOptions& options);
+
+  Client(Client&&) noexcept;
+  Client& operator=(Client&&) noexcept;
+  ~Client();
+
+  // The task is durable when this returns. An empty id is filled in, a given one makes a repeat
+  // recognisable.
+  // Errors: invalid_argument, payload_too_large, queue_full, storage_full,
+  //         already_exists  the id is taken by a task with another spec
+  Result<TaskId> submit(TaskSpec spec);
+
+  // The same for up to 1,000 tasks in one step; each has an outcome of its own. All in one entry
+  // of the journal, so either none or all of those accepted survive a crash in the middle.
+  Result<std::vector<Result<TaskId>>> submit(std::span<const TaskSpec> specs);
+
+  // The terminal outcome, waited for. A timeout of zero asks without waiting.
+  // Errors: not_found, timed_out
+  Result<TaskResult> wait(const TaskId& task, Duration timeout);
+
+  // Errors: not_found
+  Result<Task> get(const TaskId& task, bool with_payload = false);
+  Result<TaskPage> list(const ListFilter& filter = {});
+  Result<std::vector<QueueStatus>> queues();
+  Result<OutputPart> read_output(const TaskId& task, std::uint64_t offset = 0);
+
+  // A queued, scheduled or running task ends as cancelled; its worker is told, a later settle is
+  // refused. Cancelling a cancelled task is a success.
+  // Errors: not_found, failed_precondition (it has ended otherwise)
+  Result<void> cancel(const TaskId& task, std::string_view reason = {});
+
+  // A failed, cancelled or expired task begins a new cycle; its history stays.
+  // Errors: not_found, failed_precondition (neither of these), queue_full
+  Result<void> retry(const TaskId& task);
+
+  // A paused queue hands nothing out; what runs goes on, submits are accepted.
+  Result<void> pause(std::string_view queue);
+  Result<void> resume(std::string_view queue);
+
+  // Calls `on_event` for each event in order, until it returns false or an error ends it. Goes on
+  // over reconnects without gap or repeat.
+  // Errors: position_gone  the history behind `after` is no longer kept
+  //         timed_out      nothing happened for `idle_timeout` (zero: waits for ever)
+  Result<void> watch(const WatchOptions& options, const std::function<bool(const Event&)>& on_event,
+                     Duration idle_timeout = Duration{0});
+
+  // Facts about the engine by name: "version", "transport", "guarantee", "tasks" and more, listed
+  // in docs/protocol.md.
+  Result<std::map<std::string, std::string>> info();
+
+ private:
+  class Impl;
+  explicit Client(std::unique_ptr<Impl> impl);
+  friend class Engine;
+  friend struct Attach;  // engine/runtime/attach.h
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace jack

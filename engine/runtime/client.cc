@@ -1,0 +1,507 @@
+#include <algorithm>
+#include <charconv>
+#include <utility>
+#include <variant>
+
+#include <jack_engine/client.h>
+
+#include "engine/format/spec.h"
+#include "engine/format/status.h"
+#include "engine/runtime/attach.h"
+#include "engine/runtime/client_impl.h"
+#include "engine/wire/socket.h"
+
+namespace jack {
+namespace {
+
+using std::chrono::milliseconds;
+
+// Messages of events that an engine may send before it hears from the watcher again.
+constexpr std::uint32_t kWatchCredit = 16;
+
+constexpr std::uint64_t kOutputBytesMax = 1 << 20;  // of one read_output()
+
+// An engine answers pings at once, whatever its disk does.
+constexpr milliseconds kPingEvery{2500};
+
+// A longer wait is cut to this, so that it can be turned into nanoseconds.
+constexpr Duration kWaitMax = std::chrono::hours{24 * 365 * 100};
+
+Error to_error(const wire::Refused& refused) {
+  return {refused.code, std::string(refused.message)};
+}
+
+Error unexpected_answer() {
+  return {Code::internal, "the engine's answer does not fit the question; is it another version?"};
+}
+
+// The engine is going down, or its transport is out of reach; both pass.
+bool passes(Code code) { return code == Code::stopped || code == Code::unavailable; }
+
+// What people read are dates: journal times, moved by what the engine says is the difference.
+void move(Instant& at, Duration by) {
+  if (at != kNever) at = at + by;
+}
+
+void move(std::optional<Instant>& at, Duration by) {
+  if (at) move(*at, by);
+}
+
+void to_dates(TaskStatus& status, Duration wall_offset) {
+  move(status.submitted, wall_offset);
+  move(status.changed, wall_offset);
+  move(status.due, wall_offset);
+  move(status.expires, wall_offset);
+  for (AttemptRecord& attempt : status.attempts) {
+    move(attempt.started, wall_offset);
+    move(attempt.ended, wall_offset);
+  }
+}
+
+Result<Task> to_task(std::string_view spec, std::string_view status, Duration wall_offset) {
+  Unpacker unpacker;
+  Task task;
+  Result<SpecView> view = decode_spec(unpacker, spec);
+  if (!view) return std::move(view).error();
+  task.spec = to_spec(*view);
+  Result<TaskStatus> decoded = decode_status(unpacker, status);
+  if (!decoded) return std::move(decoded).error();
+  task.status = *std::move(decoded);
+  to_dates(task.status, wall_offset);
+  return task;
+}
+
+QueueStatus to_status(const wire::QueueItem& item) {
+  QueueStatus status;
+  status.name = item.name;
+  status.paused = item.paused;
+  status.scheduled = item.scheduled;
+  status.queued = item.queued;
+  status.running = item.running;
+  status.succeeded = item.succeeded;
+  status.failed = item.failed;
+  status.cancelled = item.cancelled;
+  status.expired = item.expired;
+  status.workers = item.workers;
+  return status;
+}
+
+// The answer as the message that it should be.
+template <typename Message>
+Result<Message> expect(Result<wire::Reply> reply) {
+  if (!reply) return std::move(reply).error();
+  if (auto* message = std::get_if<Message>(&*reply)) return std::move(*message);
+  return unexpected_answer();
+}
+
+// The answer to a request about one thing.
+Result<void> expect_done(Result<wire::Reply> reply) {
+  Result<wire::Done> done = expect<wire::Done>(std::move(reply));
+  if (!done) return std::move(done).error();
+  for (const wire::Done::Item& item : done->items) {
+    if (item.code != Code::ok) return Error{item.code, std::string(item.message)};
+  }
+  return {};
+}
+
+}  // namespace
+
+// How long a call goes on without a word from the engine.
+class Client::Impl::Patience {
+ public:
+  explicit Patience(Duration patience) : patience_(std::min(patience, kWaitMax)) { renew(); }
+
+  void renew() {
+    end_ = SteadyClock::now() + patience_;
+    next_ping_ = SteadyClock::now() + kPingEvery;
+  }
+  bool over() const { return SteadyClock::now() >= end_; }
+
+  // Until there is something to do, at most `other`.
+  milliseconds pause(milliseconds other) const {
+    const auto left =
+        std::chrono::ceil<milliseconds>(std::min(end_, next_ping_) - SteadyClock::now());
+    return std::clamp(left, milliseconds{0}, std::max(other, milliseconds{0}));
+  }
+
+  void ping_if_due(Link& link) {
+    if (SteadyClock::now() < next_ping_) return;
+    next_ping_ = SteadyClock::now() + kPingEvery;
+    if (link.ready()) link.say(wire::Ping{});
+  }
+
+ private:
+  Duration patience_;
+  SteadyClock::time_point end_;
+  SteadyClock::time_point next_ping_;
+};
+
+Result<std::unique_ptr<Client::Impl>> Client::Impl::open(wire::Route route,
+                                                         const ClientOptions& options) {
+  Result<Link> link = Link::open(std::move(route), options.name);
+  if (!link) return std::move(link).error();
+  return std::unique_ptr<Impl>(new Impl(*std::move(link), options.patience));
+}
+
+template <typename Encode>
+Result<wire::Reply> Client::Impl::call(Encode encode) {
+  return exchange(std::move(encode), false);
+}
+
+template <typename Encode>
+Result<wire::Reply> Client::Impl::call_over_restarts(Encode encode) {
+  return exchange(std::move(encode), !link_.in_process());
+}
+
+milliseconds Client::Impl::some_time() { return milliseconds{100 + random_() % 100}; }
+
+template <typename Encode>
+Result<wire::Reply> Client::Impl::exchange(Encode encode, bool over_restarts) {
+  if (watching_) {
+    return Error{Code::failed_precondition, "this client is watching; use another one meanwhile"};
+  }
+  const wire::Correlation correlation = link_.next_correlation();
+  std::string frame = encode(correlation);
+  if (frame.size() > wire::kRequestBytesMax) {
+    return Error{Code::payload_too_large, "one request may have " +
+                                              std::to_string(wire::kRequestBytesMax) +
+                                              " bytes; send it in parts"};
+  }
+  Patience patience(patience_);
+  Patience until_it_passes(patience_);  // counted from the first refusal
+  std::optional<Error> passing;
+  SteadyClock::time_point next_try{};  // after such a refusal
+  bool sent = link_.ready() && link_.send(std::move(frame));
+  for (;;) {
+    const auto rest = std::chrono::ceil<milliseconds>(next_try - SteadyClock::now());
+    const Link::News news =
+        link_.wait(patience.pause(sent || !passing ? milliseconds::max() : rest));
+    if (news == Link::News::closed) return Error{Code::stopped, "the engine has been stopped"};
+    if (news == Link::News::lost) sent = false;
+    if (news == Link::News::renewed) sent = link_.send(encode(correlation));
+    if (news == Link::News::refused) {
+      if (!over_restarts || !passes(link_.refusal().code)) return link_.refusal();
+    }
+    if (news == Link::News::reply) {
+      patience.renew();
+      if (correlation_of(link_.reply()) != correlation) continue;
+      const auto* refused = std::get_if<wire::Refused>(&link_.reply());
+      if (refused == nullptr) return std::move(link_.reply());
+      if (!over_restarts || !passes(refused->code)) return to_error(*refused);
+      if (!passing) until_it_passes.renew();
+      passing = to_error(*refused);
+      next_try = SteadyClock::now() + some_time();
+      sent = false;
+    }
+    if (passing && until_it_passes.over()) return *passing;
+    if (patience.over()) return link_.unreachable();
+    patience.ping_if_due(link_);
+    if (!sent && link_.ready() && SteadyClock::now() >= next_try) {
+      sent = link_.send(encode(correlation));
+    }
+  }
+}
+
+// A watch in progress: keeps other calls out, and tells the engine when it is over.
+class Client::Impl::Watching {
+ public:
+  Watching(Impl& impl, const WatchOptions& options) : impl_(impl), options_(options) {
+    impl_.watching_ = true;
+  }
+  ~Watching() {
+    if (impl_.link_.ready()) impl_.link_.say(wire::Unwatch{0, watch_});
+    impl_.watching_ = false;
+  }
+  Watching(const Watching&) = delete;
+  Watching& operator=(const Watching&) = delete;
+
+  // Asks for events: the first time, and behind what has been seen after a reconnect.
+  bool ask() {
+    Link& link = impl_.link_;
+    watch_ = link.next_correlation();
+    if (!options_.after) {
+      // Where the journal stands, so that a reconnect before the first event leaves no gap.
+      info_ = link.next_correlation();
+      if (!link.say(wire::Info{info_})) return false;
+    }
+    wire::Watch request;
+    request.correlation = watch_;
+    request.task = options_.task;
+    request.queue = options_.queue;
+    request.after = options_.after;
+    request.credit = kWatchCredit;
+    return link.say(request);
+  }
+
+  bool is_mine(const wire::Reply& reply) const { return correlation_of(reply) == watch_; }
+
+  void take_note_of(const wire::Reply& reply) {
+    const auto* info = std::get_if<wire::EngineInfo>(&reply);
+    if (info == nullptr || info->correlation != info_) return;
+    for (const auto& [name, value] : info->facts) {
+      std::uint64_t entry = 0;
+      if (name != "entry" || options_.after) continue;
+      if (std::from_chars(value.data(), value.data() + value.size(), entry).ec == std::errc()) {
+        options_.after = Position{entry, UINT32_MAX};
+      }
+    }
+  }
+
+  // The events of one message, as their own copies. Makes room for another message.
+  Result<std::vector<Event>> take(const wire::Events& message) {
+    std::vector<Event> events;
+    events.reserve(message.events.size());
+    for (const std::string_view encoded : message.events) {
+      Result<EventView> view = decode_event(unpacker_, encoded);
+      if (!view) return std::move(view).error();
+      events.push_back(to_event(*view));
+      move(events.back().at, message.wall_offset);
+    }
+    options_.after = message.last;
+    impl_.link_.say(wire::Grant{0, watch_, 1});
+    return events;
+  }
+
+ private:
+  Impl& impl_;
+  WatchOptions options_;  // `after` moves on
+  wire::Correlation watch_ = 0;
+  wire::Correlation info_ = 0;
+  Unpacker unpacker_;
+};
+
+Result<void> Client::Impl::watch(const WatchOptions& options,
+                                 const std::function<bool(const Event&)>& on_event,
+                                 Duration idle_timeout) {
+  if (watching_) return Error{Code::failed_precondition, "this client is watching already"};
+  Watching watching(*this, options);
+  Patience patience(patience_);
+  const bool for_ever = idle_timeout <= Duration{0};
+  idle_timeout = std::min(idle_timeout, kWaitMax);
+  SteadyClock::time_point idle_end = SteadyClock::now() + idle_timeout;
+  SteadyClock::time_point next_try{};
+  bool asked = false;
+  for (;;) {
+    if (!asked && link_.ready() && SteadyClock::now() >= next_try) asked = watching.ask();
+    const auto idle_left = std::chrono::ceil<milliseconds>(idle_end - SteadyClock::now());
+    const milliseconds most = asked ? milliseconds::max() : milliseconds{100};
+    const Link::News news = link_.wait(patience.pause(for_ever ? most : std::min(most, idle_left)));
+    if (news == Link::News::closed) return Error{Code::stopped, "the engine has been stopped"};
+    if (news == Link::News::lost || news == Link::News::renewed) asked = false;
+    if (news == Link::News::refused && !passes(link_.refusal().code)) return link_.refusal();
+    if (news == Link::News::reply) {
+      const wire::Reply& reply = link_.reply();
+      const auto* refused = std::get_if<wire::Refused>(&reply);
+      if (refused == nullptr || !passes(refused->code)) patience.renew();
+      watching.take_note_of(reply);
+      if (!watching.is_mine(reply)) continue;
+      if (refused != nullptr) {
+        if (link_.in_process() || !passes(refused->code)) return to_error(*refused);
+        asked = false;
+        next_try = SteadyClock::now() + some_time();
+      } else if (const auto* message = std::get_if<wire::Events>(&reply)) {
+        Result<std::vector<Event>> events = watching.take(*message);
+        if (!events) return std::move(events).error();
+        for (const Event& event : *events) {
+          if (!on_event(event)) return {};
+        }
+        if (!events->empty()) idle_end = SteadyClock::now() + idle_timeout;
+        patience.renew();  // the callback may have taken its time
+      }
+      continue;
+    }
+    if (!for_ever && SteadyClock::now() >= idle_end) {
+      return Error{Code::timed_out,
+                   "nothing happened for " + std::to_string(idle_timeout.count()) + " ms"};
+    }
+    if (patience.over()) return link_.unreachable();
+    patience.ping_if_due(link_);
+  }
+}
+
+Client::Client(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Client::Client(Client&&) noexcept = default;
+Client& Client::operator=(Client&&) noexcept = default;
+Client::~Client() = default;
+
+Result<Client> Client::connect(const ClientOptions& options) {
+  Result<wire::Route> route = wire::route_of(options);
+  if (!route) return std::move(route).error();
+  Result<std::unique_ptr<Impl>> impl = Impl::open(*std::move(route), options);
+  if (!impl) return std::move(impl).error();
+  return Client(*std::move(impl));
+}
+
+Result<Client> Attach::client(zmq::context_t& context, const std::string& endpoint,
+                              const ClientOptions& options) {
+  Result<std::unique_ptr<Client::Impl>> impl =
+      Client::Impl::open(wire::route_within(context, endpoint), options);
+  if (!impl) return std::move(impl).error();
+  return Client(*std::move(impl));
+}
+
+Result<TaskId> Client::submit(TaskSpec spec) {
+  if (spec.id.empty()) spec.id = new_task_id();
+  std::string encoded;
+  encode(spec, encoded);
+  Result<void> done = expect_done(impl_->call([&](wire::Correlation correlation) {
+    return wire::encode(wire::Submit{correlation, {encoded}});
+  }));
+  if (!done) return std::move(done).error();
+  return spec.id;
+}
+
+Result<std::vector<Result<TaskId>>> Client::submit(std::span<const TaskSpec> specs) {
+  std::string encoded;
+  std::vector<TaskId> ids;
+  std::vector<std::size_t> ends;
+  for (const TaskSpec& spec : specs) {
+    ids.push_back(spec.id.empty() ? new_task_id() : spec.id);
+    if (spec.id.empty()) {
+      TaskSpec named = spec;
+      named.id = ids.back();
+      encode(named, encoded);
+    } else {
+      encode(spec, encoded);
+    }
+    ends.push_back(encoded.size());
+  }
+  Result<wire::Done> done = expect<wire::Done>(impl_->call([&](wire::Correlation correlation) {
+    wire::Submit submit;
+    submit.correlation = correlation;
+    std::size_t begin = 0;
+    for (const std::size_t end : ends) {
+      submit.specs.push_back(std::string_view(encoded).substr(begin, end - begin));
+      begin = end;
+    }
+    return wire::encode(submit);
+  }));
+  if (!done) return std::move(done).error();
+  if (done->items.size() != specs.size()) return unexpected_answer();
+  std::vector<Result<TaskId>> results;
+  results.reserve(ids.size());
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    const wire::Done::Item& item = done->items[i];
+    if (item.code == Code::ok) {
+      results.emplace_back(ids[i]);
+    } else {
+      results.emplace_back(Error{item.code, std::string(item.message)});
+    }
+  }
+  return results;
+}
+
+Result<TaskResult> Client::wait(const TaskId& task, Duration timeout) {
+  const auto end = std::chrono::steady_clock::now() + std::min(timeout, kWaitMax);
+  const auto left = [end] {
+    const auto rest = std::chrono::ceil<milliseconds>(end - std::chrono::steady_clock::now());
+    return std::max(rest, milliseconds{0});
+  };
+  Result<wire::ResultMessage> message = unexpected_answer();
+  do {  // an engine waits less long than a caller may
+    message =
+        expect<wire::ResultMessage>(impl_->call_over_restarts([&](wire::Correlation correlation) {
+          return wire::encode(wire::Wait{correlation, task, left()});
+        }));
+  } while (!message && message.error().code == Code::timed_out && left() > milliseconds{0});
+  if (!message) return std::move(message).error();
+  TaskResult result;
+  result.task = message->task;
+  result.state = message->state;
+  result.result = message->result;
+  result.content_type = message->content_type;
+  result.error = message->error;
+  return result;
+}
+
+Result<Task> Client::get(const TaskId& task, bool with_payload) {
+  Result<wire::TaskMessage> message =
+      expect<wire::TaskMessage>(impl_->call([&](wire::Correlation correlation) {
+        return wire::encode(wire::Get{correlation, task, with_payload});
+      }));
+  if (!message) return std::move(message).error();
+  return to_task(message->spec, message->status, message->wall_offset);
+}
+
+Result<TaskPage> Client::list(const ListFilter& filter) {
+  Result<wire::Page> page = expect<wire::Page>(impl_->call([&](wire::Correlation correlation) {
+    wire::List request;
+    request.correlation = correlation;
+    request.queue = filter.queue;
+    request.state = filter.state;
+    request.before = filter.before;
+    request.count = filter.count_max;
+    request.finished_too = filter.finished_too;
+    return wire::encode(request);
+  }));
+  if (!page) return std::move(page).error();
+  TaskPage result;
+  result.more = page->more;
+  result.tasks.reserve(page->tasks.size());
+  for (const wire::Page::Item& item : page->tasks) {
+    Result<Task> task = to_task(item.spec, item.status, page->wall_offset);
+    if (!task) return std::move(task).error();
+    result.tasks.push_back(*std::move(task));
+  }
+  return result;
+}
+
+Result<std::vector<QueueStatus>> Client::queues() {
+  Result<wire::QueueList> list = expect<wire::QueueList>(impl_->call(
+      [](wire::Correlation correlation) { return wire::encode(wire::Queues{correlation}); }));
+  if (!list) return std::move(list).error();
+  std::vector<QueueStatus> queues;
+  queues.reserve(list->queues.size());
+  for (const wire::QueueItem& item : list->queues) queues.push_back(to_status(item));
+  return queues;
+}
+
+Result<OutputPart> Client::read_output(const TaskId& task, std::uint64_t offset) {
+  Result<wire::OutputBytes> message =
+      expect<wire::OutputBytes>(impl_->call([&](wire::Correlation correlation) {
+        return wire::encode(wire::ReadOutput{correlation, task, offset, kOutputBytesMax});
+      }));
+  if (!message) return std::move(message).error();
+  return OutputPart{std::string(message->bytes), message->total, message->terminal};
+}
+
+Result<void> Client::cancel(const TaskId& task, std::string_view reason) {
+  return expect_done(impl_->call([&](wire::Correlation correlation) {
+    return wire::encode(wire::Cancel{correlation, {task}, reason});
+  }));
+}
+
+Result<void> Client::retry(const TaskId& task) {
+  return expect_done(impl_->call([&](wire::Correlation correlation) {
+    return wire::encode(wire::Retry{correlation, {task}});
+  }));
+}
+
+Result<void> Client::pause(std::string_view queue) {
+  return expect_done(impl_->call([&](wire::Correlation correlation) {
+    return wire::encode(wire::Pause{correlation, queue, true});
+  }));
+}
+
+Result<void> Client::resume(std::string_view queue) {
+  return expect_done(impl_->call([&](wire::Correlation correlation) {
+    return wire::encode(wire::Pause{correlation, queue, false});
+  }));
+}
+
+Result<void> Client::watch(const WatchOptions& options,
+                           const std::function<bool(const Event&)>& on_event,
+                           Duration idle_timeout) {
+  return impl_->watch(options, on_event, idle_timeout);
+}
+
+Result<std::map<std::string, std::string>> Client::info() {
+  Result<wire::EngineInfo> message = expect<wire::EngineInfo>(impl_->call(
+      [](wire::Correlation correlation) { return wire::encode(wire::Info{correlation}); }));
+  if (!message) return std::move(message).error();
+  std::map<std::string, std::string> facts;
+  for (const auto& [name, value] : message->facts) facts.emplace(name, value);
+  return facts;
+}
+
+}  // namespace jack

@@ -1,0 +1,81 @@
+#include "engine/runtime/flusher.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace jack {
+namespace {
+
+constexpr std::size_t kFlushTasks = 10'000;
+constexpr std::size_t kFlushBytes = 16u << 20;
+constexpr Duration kFlushAfter{1000};
+
+// Unflushed changes beyond which submits wait. As much again may be in the flush under way.
+constexpr std::size_t kBehindTasks = 100'000;
+constexpr std::size_t kBehindBytes = 64u << 20;
+
+constexpr Duration kTryAgainAfter{1000};
+
+}  // namespace
+
+void Flusher::on_applied(SteadyTime now) {
+  if (!changed_at_) changed_at_ = now;
+}
+
+Result<void> Flusher::work(SteadyTime now) {
+  if (under_way_) {
+    if (Result<void> taken = take_result(now); !taken) return taken;
+  }
+  if (flush_ != nullptr) {
+    if (!under_way_ && try_at_ <= now) {
+      under_way_ = true;
+      store_.begin_flush(flush_);
+    }
+    return {};
+  }
+  if (!is_due(now)) return {};
+  EventLog::Cut cut = events_.cut();
+  flush_ = state_.cut(std::move(cut.blob), cut.first);
+  changed_at_.reset();
+  under_way_ = true;
+  store_.begin_flush(flush_);
+  return {};
+}
+
+Result<void> Flusher::take_result(SteadyTime now) {
+  const std::optional<Result<void>> result = store_.flushed();
+  if (!result) return {};
+  under_way_ = false;
+  if (!*result) {
+    const Code code = result->error().code;
+    if (code != Code::storage_full && code != Code::unavailable) return result->error();
+    full_ = code == Code::storage_full;
+    try_at_ = now + kTryAgainAfter;
+    return {};
+  }
+  full_ = false;
+  flushed_ = flush_->index;
+  flush_.reset();
+  state_.flushed();
+  events_.flushed();
+  if (!keep_journal_) transport_.trim(flushed_);
+  return {};
+}
+
+bool Flusher::is_due(SteadyTime now) const {
+  if (!changed_at_) return false;
+  return wanted_ > flushed_ || *changed_at_ + kFlushAfter <= now ||
+         state_.unflushed_tasks() >= kFlushTasks || state_.unflushed_bytes() >= kFlushBytes;
+}
+
+bool Flusher::is_behind() const {
+  return flush_ != nullptr &&
+         (state_.unflushed_tasks() >= kBehindTasks || state_.unflushed_bytes() >= kBehindBytes);
+}
+
+SteadyTime Flusher::next_deadline() const {
+  if (flush_ != nullptr) return under_way_ ? kNoDeadline : try_at_;
+  return changed_at_ ? *changed_at_ + kFlushAfter : kNoDeadline;
+}
+
+}  // namespace jack

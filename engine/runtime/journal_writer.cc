@@ -1,0 +1,145 @@
+#include "engine/runtime/journal_writer.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "engine/assert.h"
+
+namespace jack {
+namespace {
+
+// How long until an append is tried again: doubling from the first to the last.
+constexpr Duration kFirstPause{50};
+constexpr Duration kLastPause{2000};
+
+Duration pause_after(std::uint32_t tries) {
+  return std::min(kFirstPause * (1 << std::min(tries, 6u)), kLastPause);
+}
+
+}  // namespace
+
+void JournalWriter::begin_incarnation(const Id128& incarnation, std::uint64_t epoch) {
+  JACK_ASSERT(is_idle());
+  incarnation_ = incarnation;
+  epoch_ = epoch;
+  next_number_ = 1;
+}
+
+void JournalWriter::add(Batch batch) {
+  if (batch.empty()) return;
+  waiting_bytes_ += batch.bytes();
+  waiting_.push_back(std::move(batch));
+}
+
+void JournalWriter::add_first(Batch batch) {
+  if (batch.empty()) return;
+  waiting_bytes_ += batch.bytes();
+  waiting_.push_front(std::move(batch));
+}
+
+bool JournalWriter::can_append(SteadyTime now) const {
+  if (orphan_) return false;
+  return !current_ || (!current_->under_way && current_->try_at <= now);
+}
+
+void JournalWriter::append(Instant time, SteadyTime now) {
+  JACK_ASSERT(can_append(now));
+  if (!current_) {
+    current_.emplace();
+    if (!waiting_.empty()) {
+      waiting_bytes_ -= waiting_.front().bytes();
+      current_->batch = std::move(waiting_.front());
+      waiting_.pop_front();
+    }
+    current_->number = next_number_++;
+  }
+  // Bytes that may be in the journal already are repeated as they are: applied once, whichever copy
+  // comes first. Otherwise they are made anew, under the time of now.
+  if (current_->bytes == nullptr || current_->absent) {
+    const EntryHeader header{.epoch = epoch_,
+                             .engine = engine_,
+                             .incarnation = incarnation_,
+                             .number = current_->number,
+                             .time = time};
+    current_->bytes = std::make_shared<const std::string>(current_->batch.entry(header));
+  }
+  current_->absent = false;
+  current_->sent_at = now;
+  current_->under_way = transport_.append(current_->bytes);
+}
+
+SteadyTime JournalWriter::next_try() const {
+  return current_ && !current_->under_way ? current_->try_at : kNoDeadline;
+}
+
+const Batch* JournalWriter::on_entry(const EntryHeader& header) const {
+  if (!current_ || current_->answered || header.incarnation != incarnation_ ||
+      header.number != current_->number) {
+    return nullptr;
+  }
+  return &current_->batch;
+}
+
+void JournalWriter::on_answered() {
+  answered_sent_at_ = current_->sent_at;
+  current_->answered = true;
+  if (!current_->under_way) current_.reset();
+}
+
+JournalWriter::Fate JournalWriter::on_fate(const AppendFate& fate, SteadyTime now) {
+  if (orphan_ == fate.ticket) {
+    orphan_.reset();
+    const bool stopped = !fate.result && fate.result.error().code == Code::stopped;
+    return stopped ? Fate::stopped : Fate::fine;
+  }
+  if (!current_ || current_->under_way != fate.ticket) return Fate::fine;
+  current_->under_way.reset();
+  if (!fate.result && fate.result.error().code == Code::stopped) return Fate::stopped;
+  if (current_->answered) {
+    current_.reset();
+    return Fate::fine;
+  }
+  // A durable entry that has not been applied: it was refused, and its story goes on elsewhere.
+  if (fate.result) return Fate::fine;
+  current_->absent = fate.certain;
+  current_->try_at = now + pause_after(current_->tries++);
+  return fate.result.error().code == Code::storage_full && fate.certain ? Fate::full : Fate::fine;
+}
+
+std::vector<Pending> JournalWriter::drop_submits() {
+  std::vector<Pending> dropped;
+  const auto drop_from = [&](Batch& batch) {
+    std::vector<Pending> some = batch.drop(Pending::Kind::submit);
+    dropped.insert(dropped.end(), some.begin(), some.end());
+  };
+  if (current_ && current_->absent && !current_->under_way) {
+    drop_from(current_->batch);
+    if (current_->batch.empty()) {
+      --next_number_;  // as if it had never been
+      current_.reset();
+    }
+  }
+  waiting_bytes_ = 0;
+  for (Batch& batch : waiting_) {
+    drop_from(batch);
+    waiting_bytes_ += batch.bytes();
+  }
+  std::erase_if(waiting_, [](const Batch& batch) { return batch.empty(); });
+  return dropped;
+}
+
+std::vector<Batch> JournalWriter::take_unanswered() {
+  std::vector<Batch> batches;
+  if (current_) {
+    if (!current_->answered) batches.push_back(std::move(current_->batch));
+    orphan_ = current_->under_way;
+    current_.reset();
+  }
+  std::move(waiting_.begin(), waiting_.end(), std::back_inserter(batches));
+  waiting_.clear();
+  waiting_bytes_ = 0;
+  return batches;
+}
+
+}  // namespace jack

@@ -1,0 +1,141 @@
+#include "engine/runtime/link.h"
+
+#include <algorithm>
+#include <utility>
+#include <variant>
+
+#include <errno.h>
+#include <unistd.h>
+
+namespace jack {
+namespace {
+
+using std::chrono::milliseconds;
+
+// How often a link without connection looks whether its engine is to be found elsewhere.
+constexpr milliseconds kLookEvery{250};
+
+// A hello that has no answer by then is said again: its answer may have been dropped by an engine
+// that could not get rid of it.
+constexpr milliseconds kGreetAgainAfter{5000};
+
+std::string name_of_process() {
+  return std::string(program_invocation_short_name) + "-" + std::to_string(::getpid());
+}
+
+}  // namespace
+
+Result<Link> Link::open(wire::Route route, std::string name) {
+  Result<wire::Dealer> dealer = wire::Dealer::open(std::move(route));
+  if (!dealer) return std::move(dealer).error();
+  if (name.empty()) name = name_of_process();
+  return Link(*std::move(dealer), std::move(name));
+}
+
+Link::News Link::wait(milliseconds timeout, wire::Wake* wake) {
+  const SteadyClock::time_point end = SteadyClock::now() + timeout;
+  for (;;) {
+    const auto left = std::chrono::ceil<milliseconds>(end - SteadyClock::now());
+    const milliseconds within = until_own_deadline(std::max(left, milliseconds{0}));
+    std::optional<News> news;
+    switch (dealer_.wait(within, wake)) {
+      case wire::Dealer::News::nothing: news = on_own_deadline(); break;
+      case wire::Dealer::News::frame: news = on_frame(); break;
+      case wire::Dealer::News::connected:
+        greet();
+        news = News::renewed;
+        break;
+      case wire::Dealer::News::disconnected:
+        greeted_ = false;
+        news = News::lost;
+        break;
+      case wire::Dealer::News::refused:
+        refusal_ = dealer_.refusal();
+        news = News::refused;
+        break;
+      case wire::Dealer::News::woken: news = News::woken; break;
+      case wire::Dealer::News::closed: news = News::closed; break;
+    }
+    if (news) return *news;
+    if (SteadyClock::now() >= end) return News::nothing;
+  }
+}
+
+void Link::greet() {
+  greeted_ = true;
+  greeting_ = next_correlation();
+  greet_again_ = SteadyClock::now() + kGreetAgainAfter;
+  say(wire::Hello{greeting_, wire::kVersion, name_});
+}
+
+std::optional<Link::News> Link::on_frame() {
+  Result<wire::Reply> decoded = wire::decode_reply(unpacker_, dealer_.frame());
+  if (!decoded) return std::nullopt;  // of a newer engine, and so not for this session
+  if (const auto* welcome = std::get_if<wire::Welcome>(&*decoded)) {
+    greeting_ = 0;
+    facts_ = {welcome->lease_default, welcome->payload_bytes_max, welcome->result_bytes_max};
+    return std::nullopt;
+  }
+  if (std::holds_alternative<wire::Who>(*decoded)) {
+    // Frames are answered in order, so until the welcome this is about one sent before the hello.
+    if (greeting_ != 0) return std::nullopt;
+    greet();
+    return News::renewed;
+  }
+  if (const auto* refused = std::get_if<wire::Refused>(&*decoded);
+      refused != nullptr && greeting_ != 0 && refused->correlation == greeting_) {
+    return on_refused(*refused);
+  }
+  reply_ = *std::move(decoded);
+  return News::reply;
+}
+
+std::optional<Link::News> Link::on_refused(const wire::Refused& refused) {
+  refusal_ = {refused.code, std::string(refused.message)};
+  return News::refused;
+}
+
+milliseconds Link::until_own_deadline(milliseconds timeout) const {
+  SteadyClock::time_point deadline = SteadyClock::time_point::max();
+  if (!dealer_.connected()) deadline = next_look_;
+  if (dealer_.connected() && greeting_ != 0) deadline = greet_again_;
+  if (deadline == SteadyClock::time_point::max()) return timeout;
+  const auto left = std::chrono::ceil<milliseconds>(deadline - SteadyClock::now());
+  return std::clamp(left, milliseconds{0}, timeout);
+}
+
+std::optional<Link::News> Link::on_own_deadline() {
+  const SteadyClock::time_point now = SteadyClock::now();
+  if (!dealer_.connected() && now >= next_look_) {
+    next_look_ = now + kLookEvery;
+    dealer_.look_up_again();
+  }
+  if (dealer_.connected() && greeting_ != 0 && now >= greet_again_) {
+    greet();
+    return News::renewed;
+  }
+  return std::nullopt;
+}
+
+Error Link::unreachable() const {
+  const wire::Route& route = dealer_.route();
+  std::string message = "no engine answers at " + route.endpoint + "; start one with `jack serve";
+  if (!route.data_dir.empty() && route.data_dir != wire::default_data_dir()) {
+    message += " --data-dir " + route.data_dir;
+  }
+  return {Code::unavailable, message + "`"};
+}
+
+wire::Correlation correlation_of(const wire::Reply& reply) {
+  return std::visit(
+      [](const auto& message) -> wire::Correlation {
+        if constexpr (requires { message.correlation; }) {
+          return message.correlation;
+        } else {
+          return 0;
+        }
+      },
+      reply);
+}
+
+}  // namespace jack

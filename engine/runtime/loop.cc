@@ -1,0 +1,482 @@
+#include "engine/runtime/loop.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <jack_engine/version.h>
+
+#include "engine/assert.h"
+
+namespace jack {
+namespace {
+
+// Messages taken in one turn. What does not fit waits for the next, which follows at once.
+constexpr std::size_t kFramesPerTurn = 4096;
+
+// An entry is closed at about this size. One message's commands are never split.
+constexpr std::size_t kEntryBytes = 1u << 20;
+
+// Commands that wait for the journal, beyond which submits wait, and submits that wait, beyond
+// which they are refused with unavailable. Settles are bounded by the leases that were handed out.
+constexpr std::size_t kWaitingBytesMax = 8u << 20;
+constexpr std::size_t kHeldBytesMax = 64u << 20;
+
+// Less free space than this is a full disk: what is taken before anybody looks again must fit.
+constexpr std::uint64_t kRoomBytesMin = 4u << 20;
+constexpr Duration kLookAtRoomEvery{200};
+constexpr Duration kFullFor{1000};
+
+// How late a turn may be before the engine counts as having been away: frozen, or its host asleep.
+constexpr std::chrono::seconds kLateTurn{2};
+
+// Uncertainty of clocks and of a hand-out's way to its worker.
+constexpr Duration kCurrentMargin{1000};
+
+std::string hex(const Id128& id) {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::string text;
+  for (const std::uint8_t byte : id) {
+    text += kDigits[byte >> 4];
+    text += kDigits[byte & 15];
+  }
+  return text;
+}
+
+}  // namespace
+
+Loop::Loop(const Parts& parts, LoopOptions options)
+    : clock_(parts.clock),
+      transport_(parts.transport),
+      store_(parts.store),
+      sessions_(parts.sessions),
+      options_(std::move(options)),
+      archive_(store_),
+      state_(std::make_unique<State>(archive_)),
+      front_(std::make_unique<Front>(*state_, events_, options_.sessions)),
+      flusher_(
+          std::make_unique<Flusher>(*state_, events_, store_, transport_, options_.keep_journal)),
+      reads_(std::make_unique<Reads>(*state_, store_, *front_)),
+      writer_(transport_, options_.engine) {}
+
+Result<void> Loop::start() {
+  JACK_ASSERT(phase_ == Phase::starting);
+  started_at_ = last_turn_ = planned_wake_ = clock_.now();
+  if (Result<void> loaded = state_->load(store_); !loaded) return loaded;
+  events_.begin_after(state_->entries());
+  flusher_->begin_at(state_->index());
+  journal_clock_.begin(state_->now(), started_at_);
+  if (Result<void> reading = transport_.read_from(state_->index()); !reading) {
+    const bool gone = reading.error().code == Code::position_gone;
+    if (!gone || transport_.capabilities().shared) return reading;
+    // Nobody else has what was trimmed. The store had it, and has lost it.
+    return Error{Code::corruption, "the store ends at entry " + std::to_string(state_->index()) +
+                                       ", but " + reading.error().message + ": restore a backup"};
+  }
+  phase_ = Phase::catching_up;
+  return {};
+}
+
+bool Loop::turn() {
+  JACK_ASSERT(phase_ != Phase::starting);
+  read_clocks();
+  progress_ = false;
+  reads_->begin_turn();
+  if (takes_messages()) {
+    look_at_room();
+    take_messages();
+    if (took_all_) front_->on_time(now_, out_);
+    tick_if_due();
+  }
+  write();
+  poll_transport();
+  flush();
+  if (phase_ == Phase::running) {
+    front_->set_current(is_current());
+    if (is_current()) {
+      if (Result<void> told = front_->deliver(now_, *reads_, out_); !told) stop(told.error());
+    }
+  }
+  front_->serve_watches(now_, out_);
+  carry_out_reads();
+  write();
+  send();
+  last_turn_ = now_.steady;
+  planned_wake_ = now_.steady;
+  const bool can_write = appends() && writer_.can_append(now_.steady);
+  return progress_ || !took_all_ ||
+         (can_write && (writer_.has_waiting() || !out_.commands.empty()));
+}
+
+void Loop::read_clocks() {
+  now_.steady = clock_.now();
+  now_.wall = clock_.wall_now();
+  now_.journal = journal_clock_.at(now_.steady);
+  const auto late = now_.steady - std::max(planned_wake_, last_turn_);
+  // Nobody was listening meanwhile, so nobody was silent.
+  if (late > kLateTurn) front_->on_deaf(late);
+}
+
+SteadyTime Loop::wait_until() {
+  SteadyTime until = std::min(flusher_->next_deadline(), writer_.next_try());
+  if (takes_messages()) until = std::min(until, front_->next_deadline());
+  if (phase_ == Phase::running) {
+    if (!tick_under_way_) until = std::min(until, journal_clock_.when(state_->next_deadline()));
+    if (full_) until = std::min(until, look_at_room_at_);
+    if (transport_.capabilities().shared) {
+      until = std::min(until, writer_.sent_at() + state_->limits().heartbeat_interval);
+    }
+  }
+  if (options_.longest_sleep) until = std::min(until, last_turn_ + *options_.longest_sleep);
+  planned_wake_ = until;
+  return until;
+}
+
+// --- Messages ---
+
+void Loop::take_messages() {
+  arrived_.clear();
+  gone_.clear();
+  sessions_.drain(kFramesPerTurn, arrived_, gone_);
+  took_all_ = arrived_.size() < kFramesPerTurn;
+  progress_ |= !arrived_.empty();
+  give_held();
+  for (Inbound& message : arrived_) give(message);
+  for (const SessionId session : gone_) front_->on_gone(now_, session, out_);
+}
+
+void Loop::give(Inbound& message) {
+  front_->hold_submits(!held_.empty() || must_hold());
+  if (front_->on_message(now_, message, out_)) {
+    close_full_batch();
+    return;
+  }
+  if (held_bytes_ + message.frame.size() > kHeldBytesMax) {
+    front_->on_overload(message, out_);
+    return;
+  }
+  held_bytes_ += message.frame.size();
+  held_.push_back(std::move(message));
+}
+
+void Loop::give_held() {
+  front_->hold_submits(false);
+  while (!held_.empty() && !must_hold()) {
+    Inbound message = std::move(held_.front());
+    held_.pop_front();
+    held_bytes_ -= message.frame.size();
+    front_->on_message(now_, message, out_);
+    close_full_batch();
+  }
+}
+
+// Submits wait while the store or the journal is far behind; all else goes on.
+bool Loop::must_hold() const {
+  return phase_ == Phase::running && !full_ &&
+         (flusher_->is_behind() || writer_.waiting_bytes() > kWaitingBytesMax);
+}
+
+void Loop::close_full_batch() {
+  if (out_.commands.bytes() >= kEntryBytes) writer_.add(std::exchange(out_.commands, {}));
+}
+
+// --- A full disk ---
+
+void Loop::look_at_room() {
+  if (phase_ != Phase::running || now_.steady < look_at_room_at_) return;
+  look_at_room_at_ = now_.steady + kLookAtRoomEvery;
+  set_full(store_.room_bytes() < kRoomBytesMin || now_.steady < full_until_ || flusher_->is_full());
+}
+
+void Loop::set_full(bool full) {
+  if (full == full_ || phase_ != Phase::running) return;
+  full_ = full;
+  if (!full) {
+    front_->take(Front::Taking::all, {});
+    log(LogLevel::info, "there is room on the disk again: new tasks are taken");
+    return;
+  }
+  const Error error{Code::storage_full,
+                    "the disk is full: nothing new is taken, running tasks can be settled"};
+  front_->take(Front::Taking::settles, error);
+  log(LogLevel::warning, error.message);
+}
+
+// --- Writing to the journal ---
+
+void Loop::tick_if_due() {
+  if (phase_ != Phase::running || tick_under_way_) return;
+  if (state_->next_deadline() > now_.journal) return;
+  out_.commands.add_tick();
+  tick_under_way_ = true;
+}
+
+bool Loop::is_alive_due() const {
+  return phase_ == Phase::running && transport_.capabilities().shared &&
+         writer_.sent_at() + state_->limits().heartbeat_interval <= now_.steady;
+}
+
+// An engine that others may have declared lost must not act on what it knows of old.
+bool Loop::is_current() const {
+  if (!transport_.capabilities().shared) return true;
+  return now_.steady < writer_.sent_at() + (state_->limits().engine_liveness - kCurrentMargin);
+}
+
+void Loop::write() {
+  if (!appends()) {
+    if (phase_ == Phase::stopped) out_.commands = {};
+    return;
+  }
+  if (rejoin_wanted_) rejoin();
+  if (wrote_leave_) out_.commands = {};  // behind the leave nothing counts any more
+  if (!writer_.can_append(now_.steady)) return;
+  if (phase_ == Phase::leaving && !wrote_leave_ && writer_.is_idle()) {
+    out_.commands.add_own(Pending::Kind::engine, LeaveCommand{});
+    wrote_leave_ = true;
+  }
+  const bool repeats = !writer_.is_idle() && !writer_.has_waiting();
+  if (!repeats && !writer_.has_waiting()) {
+    if (out_.commands.empty() && !is_alive_due()) return;
+    writer_.add(std::exchange(out_.commands, {}));
+  }
+  writer_.append(journal_clock_.at(now_.steady), now_.steady);
+}
+
+void Loop::poll_transport() {
+  // What the store has not taken stays in memory: while catching up there is nothing to be gained
+  // by reading faster than it writes.
+  if (phase_ == Phase::catching_up && flusher_->is_behind()) return;
+  if (phase_ == Phase::stopped || phase_ == Phase::left) return;
+  polled_.clear();
+  transport_.poll(polled_);
+  progress_ |= !polled_.entries.empty() || !polled_.fates.empty();
+  for (const JournalEntry& entry : polled_.entries) {
+    if (!apply(entry)) return;
+  }
+  for (const AppendFate& fate : polled_.fates) on_fate(fate);
+  if (polled_.failed) {
+    stop(*polled_.failed);
+    return;
+  }
+  if (phase_ == Phase::catching_up && state_->index() >= transport_.head()) join();
+}
+
+bool Loop::apply(const JournalEntry& entry) {
+  Result<void> applied = state_->apply(entry.index, entry.bytes, outcomes_);
+  if (!applied) {
+    stop(applied.error());
+    return false;
+  }
+  if (phase_ == Phase::catching_up) ++recovered_;
+  journal_clock_.on_applied(state_->now(), now_.steady);
+  now_.journal = journal_clock_.at(now_.steady);
+  events_.add(state_->entries(), outcomes_.events);
+  flusher_->on_applied(now_.steady);
+
+  const Batch* own = writer_.on_entry(outcomes_.header);
+  if (own != nullptr && outcomes_.verdict != Outcomes::Verdict::applied) {
+    rejoin_wanted_ = outcomes_.verdict != Outcomes::Verdict::repeated;
+    own = nullptr;
+  }
+  front_->on_outcomes(now_, outcomes_, own, out_);
+  if (own != nullptr) take_own(*own);
+  return phase_ != Phase::stopped;
+}
+
+// An entry of this engine's own has been applied and answered.
+void Loop::take_own(const Batch& batch) {
+  if (batch.has_tick()) tick_under_way_ = false;
+  writer_.on_answered();
+  if (phase_ != Phase::joining) return;
+  for (const CommandOutcome& outcome : outcomes_.commands) {
+    if (outcome.code != Code::ok) {
+      stop({outcome.code, outcome.message});
+      return;
+    }
+  }
+  phase_ = Phase::running;
+  front_->on_joined(options_.engine, writer_.incarnation());
+  log(LogLevel::info, std::to_string(state_->unfinished()) + " unfinished tasks, entry " +
+                          std::to_string(state_->entries()) + ", " + std::to_string(recovered_) +
+                          " entries recovered from the journal");
+  log(LogLevel::info, "guarantee: " + transport_.guarantee());
+}
+
+void Loop::on_fate(const AppendFate& fate) {
+  switch (writer_.on_fate(fate, now_.steady)) {
+    case JournalWriter::Fate::fine:
+      if (!fate.result) log(LogLevel::warning, "append: " + to_string(fate.result.error()));
+      return;
+    case JournalWriter::Fate::full: {
+      full_until_ = now_.steady + kFullFor;
+      set_full(true);
+      front_->on_refused(writer_.drop_submits(), fate.result.error(), out_);
+      front_->on_refused(out_.commands.drop(Pending::Kind::submit), fate.result.error(), out_);
+      return;
+    }
+    case JournalWriter::Fate::stopped: stop(fate.result.error()); return;
+  }
+}
+
+// --- Joining and leaving ---
+
+void Loop::begin_incarnation() {
+  writer_.begin_incarnation(options_.new_incarnation(), state_->epoch());
+  Batch first;
+  const Instant wall{now_.wall.time_since_epoch().count()};
+  first.add_own(Pending::Kind::engine, JoinCommand{kRulesOldest, kRulesNewest, wall});
+  if (options_.limits && *options_.limits != state_->limits()) {
+    first.add_own(Pending::Kind::engine, SetLimitsCommand{*options_.limits});
+  }
+  writer_.add(std::move(first));
+}
+
+void Loop::join() {
+  begin_incarnation();
+  phase_ = Phase::joining;
+  progress_ = true;
+}
+
+// The journal holds this incarnation for gone. Another one takes its place and repeats what has no
+// answer; what of it had been applied is recognised.
+void Loop::rejoin() {
+  rejoin_wanted_ = false;
+  log(LogLevel::warning, "the journal no longer knows this engine: it joins again");
+  writer_.add(std::exchange(out_.commands, {}));
+  std::vector<Batch> unanswered = writer_.take_unanswered();
+  std::vector<Batch*> pointers;
+  for (Batch& batch : unanswered) pointers.push_back(&batch);
+  begin_incarnation();
+  front_->on_joined(options_.engine, writer_.incarnation());
+  front_->rejoin(pointers, out_);
+  writer_.add(std::exchange(out_.commands, {}));
+  for (Batch& batch : unanswered) writer_.add(std::move(batch));
+  tick_under_way_ = false;
+}
+
+void Loop::leave() {
+  if (phase_ == Phase::running) {
+    front_->take(Front::Taking::nothing, {Code::stopped, "the engine is stopping"});
+    phase_ = Phase::leaving;
+  } else if (phase_ != Phase::stopped) {
+    phase_ = Phase::left;  // it had not joined yet: there is nothing to leave
+  }
+}
+
+void Loop::stop(Error error) {
+  if (phase_ == Phase::stopped) return;
+  log(LogLevel::error, "stopped: " + to_string(error));
+  failure_ = error;
+  phase_ = Phase::stopped;
+  if (error.code != Code::stopped) {
+    error = {Code::stopped, "the engine has stopped: " + to_string(error)};
+  }
+  front_->take(Front::Taking::nothing, error);
+  writer_.add(std::exchange(out_.commands, {}));
+  for (const Batch& batch : writer_.take_unanswered()) {
+    front_->on_refused(batch.pending(), error, out_);
+  }
+  for (const Inbound& message : std::exchange(held_, {})) front_->on_message(now_, message, out_);
+  held_bytes_ = 0;
+}
+
+// --- The store ---
+
+void Loop::flush() {
+  if (phase_ == Phase::left) return;
+  if (phase_ == Phase::stopped && failure_.code != Code::stopped) return;
+  const bool last = phase_ == Phase::leaving && wrote_leave_ && writer_.is_idle();
+  if (last) flusher_->want_all();
+  Result<void> worked = flusher_->work(now_.steady);
+  // A store that writes at once has nothing to poll: its answer is there already.
+  if (worked && store_.descriptor() < 0) worked = flusher_->work(now_.steady);
+  if (!worked) {
+    stop(worked.error());
+    return;
+  }
+  if (last && flusher_->flushed() == state_->index()) phase_ = Phase::left;
+}
+
+void Loop::carry_out_reads() {
+  // What has waited for the store comes first.
+  while (!later_.empty()) {
+    const bool waits = later_.front().index > flusher_->flushed() && phase_ != Phase::stopped &&
+                       !flusher_->is_full();
+    if (waits) break;
+    Read read = std::move(later_.front().read);
+    later_.pop_front();
+    if (auto frame = reads_->answer(now_, read, true)) {
+      out_.frames.push_back({read.session, *std::move(frame)});
+    }
+  }
+  for (Read& read : std::exchange(out_.reads, {})) carry_out(read);
+}
+
+void Loop::carry_out(Read& read) {
+  if (const auto* events = std::get_if<ReadEvents>(&read.what)) {
+    const auto blobs = reads_->events_after(events->after, events_.first_entry());
+    front_->on_stored_events(now_, read.session, read.correlation, blobs, out_);
+    progress_ = true;
+    return;
+  }
+  if (std::holds_alternative<ReadInfo>(read.what)) {
+    out_.frames.push_back({read.session, answer_info(read.correlation)});
+    return;
+  }
+  if (const auto* result = std::get_if<ReadResult>(&read.what);
+      result != nullptr && state_->state_of(result->task)) {
+    front_->on_wait_again(now_, read, out_);
+    return;
+  }
+  const bool up_to_date =
+      flusher_->flushed() == state_->index() || phase_ == Phase::stopped || flusher_->is_full();
+  if (auto frame = reads_->answer(now_, read, up_to_date)) {
+    out_.frames.push_back({read.session, *std::move(frame)});
+    return;
+  }
+  later_.push_back({std::move(read), state_->index()});
+  flusher_->want_all();
+  progress_ = true;
+}
+
+std::string Loop::answer_info(wire::Correlation correlation) const {
+  const auto ms = [](std::chrono::nanoseconds duration) {
+    return std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(duration).count());
+  };
+  std::map<std::string, std::string> facts = options_.facts;
+  facts["version"] = version();
+  facts["engine"] = hex(options_.engine);
+  facts["incarnation"] = hex(writer_.incarnation());
+  facts["state"] = phase_ == Phase::stopped   ? "stopped"
+                   : phase_ == Phase::leaving ? "leaving"
+                   : full_                    ? "storage_full"
+                                              : "running";
+  facts["guarantee"] = transport_.guarantee();
+  facts["tasks"] = std::to_string(state_->unfinished());
+  facts["running"] = std::to_string(state_->running());
+  facts["entry"] = std::to_string(state_->entries());
+  facts["index"] = std::to_string(state_->index());
+  facts["flushed"] = std::to_string(flusher_->flushed());
+  facts["uptime_ms"] = ms(now_.steady - started_at_);
+  facts["sessions"] = std::to_string(front_->sessions());
+  facts["leases"] = std::to_string(front_->leases());
+  facts["waits"] = std::to_string(front_->waits());
+  facts["watches"] = std::to_string(front_->watches());
+  if (phase_ == Phase::stopped) facts["failure"] = to_string(failure_);
+  wire::EngineInfo info;
+  info.correlation = correlation;
+  for (const auto& [name, value] : facts) info.facts.emplace_back(name, value);
+  return wire::encode(info);
+}
+
+void Loop::send() {
+  sessions_.send(out_.frames);
+  out_.frames.clear();
+  for (const SessionId session : out_.forgotten) sessions_.forget(session);
+  out_.forgotten.clear();
+}
+
+void Loop::log(LogLevel level, const std::string& line) const {
+  if (options_.log) options_.log(level, line);
+}
+
+}  // namespace jack

@@ -1,0 +1,570 @@
+#include "engine/runtime/worker_loop.h"
+
+#include <algorithm>
+#include <utility>
+#include <variant>
+
+#include "engine/format/spec.h"
+#include "engine/wire/socket.h"
+
+namespace jack {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr std::uint32_t kSubscription = 1;  // a worker has one
+constexpr std::uint64_t kCreditMax = 1000;  // what an engine gives at most by default
+constexpr std::size_t kBatchItemsMax = 1000;
+constexpr std::size_t kBatchBytesMax = 1 << 20;     // a batch is closed once it has this much
+constexpr std::size_t kOutputBytesMax = 256 << 10;  // of one message
+constexpr std::size_t kOutputBytesSoon = 64 << 10;  // goes out without waiting for more
+constexpr milliseconds kOutputEvery{50};            // of one attempt
+constexpr std::uint32_t kOutputTriesMax = 20;
+constexpr milliseconds kOutputRetryAfter{250};
+constexpr std::size_t kErrorBytesMax = 4096;  // more is cut off by the engine anyway
+constexpr milliseconds kBackOffMin{100};
+constexpr milliseconds kBackOffMax{5000};
+constexpr milliseconds kBlockedFor{20};
+constexpr milliseconds kWorkAgainAfter{1000};
+constexpr milliseconds kPauseMax{60'000};
+constexpr milliseconds kGraceMax = std::chrono::hours{24 * 365};
+
+// Passes by itself, so the same may be asked again later.
+bool passes(Code code) {
+  return code == Code::unavailable || code == Code::stopped || code == Code::queue_full ||
+         code == Code::storage_full || code == Code::rate_limited || code == Code::timed_out;
+}
+
+// The task is no longer this worker's affair.
+bool is_over_for(Code code) {
+  return code == Code::lease_lost || code == Code::not_found || code == Code::failed_precondition;
+}
+
+std::vector<std::string> encode_follow_ups(const Settlement& settlement, const TaskId& parent) {
+  std::vector<std::string> encoded;
+  for (TaskSpec spec : settlement.follow_ups()) {
+    if (spec.id.empty()) spec.id = new_task_id();
+    if (spec.parent.empty()) spec.parent = parent;
+    encode(spec, encoded.emplace_back());
+  }
+  return encoded;
+}
+
+}  // namespace
+
+WorkerLoop::WorkerLoop(Link link, const WorkerOptions& options, Crew& crew, wire::Wake& wake)
+    : link_(std::move(link)),
+      options_(options),
+      capacity_(std::min(kCreditMax, std::uint64_t{options.threads} + options.prefetch)),
+      crew_(crew),
+      wake_(wake),
+      now_(SteadyClock::now()) {}
+
+Result<void> WorkerLoop::run() {
+  while (!is_over()) {
+    const Link::News news = link_.wait(pause(), &wake_);
+    now_ = SteadyClock::now();
+    on_news(news);
+    take_from_crew();
+    follow_stop();
+    repeat_later();
+    speak();
+    settle();
+    top_up();
+    heartbeat();
+  }
+  for (auto& [token, held] : held_) held.job->request_stop();
+  say(wire::Bye{});
+  return outcome_;
+}
+
+bool WorkerLoop::is_over() const {
+  if (failed_) return true;
+  if (!stopping_) return false;
+  return (held_.empty() && works_.empty()) || (give_up_ && now_ >= *give_up_);
+}
+
+template <typename Message>
+bool WorkerLoop::say(const Message& message) {
+  last_said_ = now_;
+  if (link_.say(message)) return true;
+  if (link_.ready()) blocked_until_ = now_ + kBlockedFor;
+  return false;
+}
+
+// --- What came ---------------------------------------------------------------------------------
+
+void WorkerLoop::on_news(Link::News news) {
+  switch (news) {
+    case Link::News::reply: on_reply(link_.reply()); break;
+    case Link::News::renewed: on_renewed(); break;
+    case Link::News::refused: on_refused_session(link_.refusal()); break;
+    case Link::News::closed:
+      on_refused_session({Code::invalid_argument, {}});
+      outcome_ = Error{Code::stopped, "the engine has been stopped"};
+      break;
+    case Link::News::nothing:
+    case Link::News::lost:
+    case Link::News::woken: break;
+  }
+}
+
+// The engine knows nothing of this session: neither its subscription nor its leases.
+void WorkerLoop::on_renewed() {
+  settles_.clear();
+  outputs_.clear();
+  resumes_.clear();
+  works_.clear();
+  for (auto& [token, held] : held_) {
+    // The credit of this `work` counts it already; or its lease is of no subscription any more.
+    if (!held.occupies || held.ended) held.no_again = true;
+  }
+  credit_ = stopping_ ? 0 : wanted();
+  wire::Work work;
+  work.correlation = works_.emplace_back(link_.next_correlation());
+  work.subscription = kSubscription;
+  work.credit = static_cast<std::int64_t>(credit_);
+  work.lease = options_.lease;
+  work.queues.assign(options_.queues.begin(), options_.queues.end());
+  say(work);
+  resume_all();
+}
+
+// Settles wait for the answer: a lease must have been resumed before it can end by this session.
+void WorkerLoop::resume_all() {
+  resume_again_.reset();
+  std::vector<Token> tokens;
+  const auto send = [&] {
+    wire::Resume resume;
+    resume.correlation = link_.next_correlation();
+    resume.subscription = kSubscription;
+    for (const Token token : tokens) resume.items.push_back({held_.at(token).job->id(), {token}});
+    say(resume);
+    resumes_.emplace(resume.correlation, std::exchange(tokens, {}));
+  };
+  for (const auto& [token, held] : held_) {
+    if (held.ended) continue;
+    tokens.push_back(token);
+    if (tokens.size() == kBatchItemsMax) send();
+  }
+  if (!tokens.empty()) send();
+  if (resumes_.empty()) repeat_unanswered();
+}
+
+void WorkerLoop::repeat_unanswered() {
+  to_settle_.clear();
+  later_.clear();
+  for (auto& [token, held] : held_) {
+    held.output_sent = 0;
+    held.settling = false;
+    if (!held.output.empty() && !std::exchange(held.speaking, true)) speaking_.push_back(token);
+    if (held.settlement) settle_when_said(token, held);
+  }
+}
+
+void WorkerLoop::on_reply(const wire::Reply& reply) {
+  if (const auto* deliver = std::get_if<wire::Deliver>(&reply)) on_deliver(*deliver);
+  if (const auto* ended = std::get_if<wire::Ended>(&reply)) on_ended(*ended);
+  if (const auto* done = std::get_if<wire::Done>(&reply)) on_done(*done);
+  if (const auto* refused = std::get_if<wire::Refused>(&reply)) on_refused(*refused);
+}
+
+void WorkerLoop::on_deliver(const wire::Deliver& deliver) {
+  for (const wire::Deliver::Item& item : deliver.items) {
+    Result<Fields> spec = unpacker_.unpack(item.spec);
+    const TaskId task = spec ? spec->id() : TaskId{};
+    const auto [place, fresh] = held_.try_emplace(item.token.value);
+    if (!fresh) continue;
+    Held& held = place->second;
+    held.job = std::make_shared<Job>(crew_, Job::Lease{task, item.token, item.attempt}, item.spec);
+    credit_ -= std::min<std::uint64_t>(credit_, 1);
+    ++taken_;
+    ++working_;
+    ++occupied_;
+    if (lease_ == Duration{0} || item.lease < lease_) lease_ = item.lease;
+    if (stopping_) {
+      give_back(item.token.value, held);
+    } else {
+      jobs_.push_back(held.job);
+    }
+  }
+  crew_.give(jobs_);
+}
+
+void WorkerLoop::on_ended(const wire::Ended& ended) {
+  for (const wire::Ended::Item& item : ended.items) {
+    const auto found = held_.find(item.token.value);
+    if (found == held_.end()) continue;
+    found->second.ended = true;
+    found->second.job->request_stop();
+  }
+}
+
+void WorkerLoop::on_done(const wire::Done& done) {
+  const auto answer = [&](std::size_t i) {
+    return i < done.items.size() ? done.items[i]
+                                 : wire::Done::Item{Code::internal, false, "no answer"};
+  };
+  if (const auto sent = settles_.extract(done.correlation)) {
+    const std::vector<Token>& tokens = sent.mapped().tokens;
+    for (std::size_t i = 0; i < tokens.size(); ++i) {
+      on_settle_answer(tokens[i], answer(i).code, answer(i).message);
+    }
+  } else if (const auto output = outputs_.extract(done.correlation)) {
+    on_output_answer(output.mapped(), answer(0).code);
+  } else if (const auto resume = resumes_.extract(done.correlation)) {
+    const std::vector<Token>& tokens = resume.mapped();
+    for (std::size_t i = 0; i < tokens.size(); ++i) on_resume_answer(tokens[i], answer(i).code);
+    if (resumes_.empty()) repeat_unanswered();
+  } else if (std::find(works_.begin(), works_.end(), done.correlation) != works_.end()) {
+    on_work_answer(done.correlation, answer(0).code, answer(0).message);
+  }
+}
+
+// A whole request was refused: the same for each of its items.
+void WorkerLoop::on_refused(const wire::Refused& refused) {
+  if (on_work_answer(refused.correlation, refused.code, refused.message)) return;
+  if (const auto sent = settles_.extract(refused.correlation)) {
+    credit_ -= std::min<std::uint64_t>(credit_, sent.mapped().agains);
+    for (const Token token : sent.mapped().tokens) {
+      on_settle_answer(token, refused.code, refused.message);
+    }
+  } else if (const auto output = outputs_.extract(refused.correlation)) {
+    on_output_answer(output.mapped(), refused.code);
+  } else if (const auto resume = resumes_.extract(refused.correlation)) {
+    for (const Token token : resume.mapped()) on_resume_answer(token, refused.code);
+    if (resumes_.empty()) repeat_unanswered();
+  }
+}
+
+void WorkerLoop::on_refused_session(const Error& error) {
+  if (passes(error.code)) return;  // the link goes on trying
+  outcome_ = error;
+  failed_ = true;
+}
+
+bool WorkerLoop::on_work_answer(Correlation correlation, Code code, std::string_view message) {
+  if (std::erase(works_, correlation) == 0) return false;
+  if (code == Code::ok) return true;
+  if (!passes(code) && code != Code::internal) {
+    on_refused_session({code, std::string(message)});
+    return true;
+  }
+  credit_ = 0;
+  next_top_up_ = now_ + kWorkAgainAfter;
+  return true;
+}
+
+void WorkerLoop::on_settle_answer(Token token, Code code, std::string_view message) {
+  const auto found = held_.find(token);
+  if (found == held_.end()) return;
+  Held& held = found->second;
+  held.no_again = true;
+  if (code == Code::ok) ++settled_;
+  if (code == Code::ok || is_over_for(code) || (held.replaced && !passes(code))) {
+    held_.erase(found);
+  } else if (passes(code)) {
+    later_.push_back({now_ + back_off(held.settle_tries++), token});
+  } else {
+    replace(held, {code, std::string(message)});
+    to_settle_.push_back(token);
+  }
+}
+
+void WorkerLoop::on_output_answer(Token token, Code code) {
+  const auto found = held_.find(token);
+  if (found == held_.end()) return;
+  Held& held = found->second;
+  held.output_sent = 0;
+  if (code == Code::rate_limited && ++held.output_tries < kOutputTriesMax) {
+    held.quiet_until = now_ + kOutputRetryAfter;
+    if (!std::exchange(held.speaking, true)) speaking_.push_back(token);
+    return;
+  }
+  held.output.clear();
+  held.output_tries = 0;
+  if (code == Code::lease_lost) {
+    held.ended = true;
+    held.no_again = true;  // it may be of no subscription by now
+    held.job->request_stop();
+  }
+  settle_when_said(token, held);
+}
+
+void WorkerLoop::on_resume_answer(Token token, Code code) {
+  const auto found = held_.find(token);
+  if (found == held_.end() || code == Code::ok) return;
+  if (passes(code)) resume_again_ = now_ + kWorkAgainAfter;
+  // A settle of before the reconnect is still repeated: it may have been accepted then.
+  if (!is_over_for(code)) return;
+  if (!found->second.working) return;
+  found->second.ended = true;
+  found->second.no_again = true;  // it is of no subscription
+  found->second.job->request_stop();
+}
+
+// --- What follows ------------------------------------------------------------------------------
+
+void WorkerLoop::take_from_crew() {
+  returned_.finished.clear();
+  returned_.speaking.clear();
+  crew_.take(returned_);
+  for (const LeaseToken token : returned_.speaking) {
+    const auto found = held_.find(token.value);
+    if (found == held_.end()) continue;
+    if (!std::exchange(found->second.speaking, true)) speaking_.push_back(token.value);
+  }
+  for (Finished& finished : returned_.finished) on_finished(std::move(finished));
+}
+
+void WorkerLoop::on_finished(Finished finished) {
+  const Token token = finished.job->token().value;
+  const auto found = held_.find(token);
+  if (found == held_.end() || !found->second.working) return;  // given back meanwhile
+  Held& held = found->second;
+  held.working = false;
+  --working_;
+  // What a handler returns after its lease has ended is thrown away; a release says that the
+  // worker has room again.
+  held.settlement = held.ended ? Settlement::release() : std::move(finished.settlement);
+  held.follow_ups = encode_follow_ups(*held.settlement, held.job->id());
+  settle_when_said(token, held);
+}
+
+// Output comes before the settle, or nobody would keep it.
+void WorkerLoop::settle_when_said(Token token, Held& held) {
+  if (!held.settlement) return;
+  if (!held.ended && (held.speaking || held.output_sent != 0)) return;
+  if (std::exchange(held.occupies, false)) --occupied_;
+  if (!std::exchange(held.settling, true)) to_settle_.push_back(token);
+}
+
+void WorkerLoop::give_back(Token token, Held& held) {
+  if (!held.working) return;
+  held.working = false;
+  --working_;
+  held.settlement = Settlement::release();
+  held.follow_ups.clear();
+  settle_when_said(token, held);
+}
+
+void WorkerLoop::speak() {
+  if (!may_send()) return;
+  std::erase_if(speaking_, [this](Token token) {
+    const auto found = held_.find(token);
+    if (found == held_.end()) return true;
+    if (!speak_of(token, found->second)) return false;
+    found->second.speaking = false;
+    settle_when_said(token, found->second);
+    return true;
+  });
+}
+
+// True once there is nothing more to pass on at the moment.
+bool WorkerLoop::speak_of(Token token, Held& held) {
+  if (held.ended) return true;
+  if (held.output_sent != 0 || !link_.ready() || now_ < blocked_until_) return false;
+  if (!held.output.empty()) {
+    if (now_ < held.quiet_until) return false;
+    send_output(token, held);
+    return false;  // there may be more behind it
+  }
+  const bool soon = !held.working || held.job->unsaid_bytes() >= kOutputBytesSoon;
+  if (!soon && now_ < held.quiet_until) return false;
+  Job::Said said = held.job->take(kOutputBytesMax);
+  held.quiet_until = now_ + kOutputEvery;
+  if (said.progress_permille) {
+    say(wire::Progress{0, {{held.job->id(), {token}, *said.progress_permille, said.note}}});
+  }
+  held.output = std::move(said.output);
+  if (!held.output.empty()) send_output(token, held);
+  return !said.more;
+}
+
+bool WorkerLoop::send_output(Token token, Held& held) {
+  const Correlation correlation = link_.next_correlation();
+  if (!say(wire::Output{correlation, {{held.job->id(), {token}, held.output}}})) return false;
+  held.output_sent = correlation;
+  outputs_.emplace(correlation, token);
+  return true;
+}
+
+void WorkerLoop::settle() {
+  while (!to_settle_.empty() && may_send()) {
+    if (!send_settles()) return;
+  }
+}
+
+// Sends one batch of what is to be settled. False where it cannot leave now.
+bool WorkerLoop::send_settles() {
+  wire::Settle settle;
+  SentSettle sent;
+  std::size_t bytes = 0;
+  std::size_t taken = 0;
+  for (; taken < to_settle_.size() && bytes < kBatchBytesMax && sent.tokens.size() < kBatchItemsMax;
+       ++taken) {
+    const auto found = held_.find(to_settle_[taken]);
+    if (found == held_.end()) continue;
+    check_size(found->second);
+    settle.items.push_back(settle_item(found->second));
+    sent.tokens.push_back(to_settle_[taken]);
+    const wire::Settle::Item& item = settle.items.back();
+    if (item.again) {
+      ++sent.agains;
+      ++credit_;
+    }
+    bytes += item.result.size() + item.error.size();
+    for (const std::string_view spec : item.follow_ups) bytes += spec.size();
+  }
+  settle.correlation = link_.next_correlation();
+  if (!settle.items.empty() && !say(settle)) {
+    credit_ -= sent.agains;
+    return false;
+  }
+  to_settle_.erase(to_settle_.begin(), to_settle_.begin() + static_cast<std::ptrdiff_t>(taken));
+  if (!sent.tokens.empty()) settles_.emplace(settle.correlation, std::move(sent));
+  return true;
+}
+
+wire::Settle::Item WorkerLoop::settle_item(Held& held) {
+  const Settlement& settlement = *held.settlement;
+  wire::Settle::Item item;
+  item.task = held.job->id();
+  item.token = held.job->token();
+  item.outcome = settlement.outcome();
+  item.again = !held.no_again && !stopping_ && credit_ < wanted();
+  item.result = settlement.result();
+  item.content_type = settlement.content_type();
+  item.error = std::string_view(settlement.error()).substr(0, kErrorBytesMax);
+  item.retry = settlement.retry();
+  item.delay = settlement.delay();
+  item.follow_ups.assign(held.follow_ups.begin(), held.follow_ups.end());
+  return item;
+}
+
+// What no engine would take ends the task by name, instead of losing the connection over it.
+void WorkerLoop::check_size(Held& held) {
+  const std::uint64_t max = link_.facts().result_bytes_max;
+  const std::size_t size = held.settlement->result().size();
+  std::size_t all = size;
+  for (const std::string& spec : held.follow_ups) all += spec.size();
+  if (max != 0 && size > max) {
+    replace(held, {Code::payload_too_large, "the result has " + std::to_string(size) +
+                                                " bytes, the limit is " + std::to_string(max)});
+  } else if (all > wire::kRequestBytesMax - kBatchBytesMax / 8) {
+    replace(held, {Code::payload_too_large, "the result and the tasks that follow have " +
+                                                std::to_string(all) + " bytes together"});
+  }
+}
+
+// The engine does not take what the handler returned: the attempt fails for good, by that name.
+void WorkerLoop::replace(Held& held, const Error& error) {
+  held.settlement = Settlement::fail_for_good(to_string(error));
+  held.follow_ups.clear();
+  held.replaced = true;
+}
+
+// How many tasks the engine should be ready to hand out.
+std::uint64_t WorkerLoop::wanted() const {
+  std::uint64_t wanted = capacity_ - std::min(capacity_, occupied_);
+  if (options_.tasks_max != 0) {
+    wanted = std::min(wanted, options_.tasks_max - std::min(options_.tasks_max, taken_));
+  }
+  return wanted;
+}
+
+// Once work is under way, the `again` of settles keeps the credit up and this does nothing.
+void WorkerLoop::top_up() {
+  if (stopping_ || !may_send() || now_ < next_top_up_ || credit_ >= wanted()) return;
+  wire::Work work;
+  work.correlation = link_.next_correlation();
+  work.subscription = kSubscription;
+  work.credit = static_cast<std::int64_t>(wanted() - credit_);
+  work.lease = options_.lease;
+  work.queues.assign(options_.queues.begin(), options_.queues.end());
+  if (!say(work)) return;
+  credit_ = wanted();
+  works_.push_back(work.correlation);
+}
+
+void WorkerLoop::heartbeat() {
+  if (!link_.ready()) return;
+  const Duration lease = lease_ == Duration{0} ? link_.facts().lease_default : lease_;
+  if (now_ >= last_said_ + lease / 3) say(wire::Ping{});
+}
+
+void WorkerLoop::repeat_later() {
+  if (resume_again_ && now_ >= *resume_again_ && may_send()) resume_all();
+  std::erase_if(later_, [this](const Later& later) {
+    if (later.at > now_) return false;
+    to_settle_.push_back(later.token);
+    return true;
+  });
+}
+
+milliseconds WorkerLoop::back_off(std::uint32_t tries) {
+  const milliseconds most = std::min(kBackOffMin * (1u << std::min(tries, 8u)), kBackOffMax);
+  return most / 2 + milliseconds{random_() % static_cast<std::uint64_t>(most.count())};
+}
+
+// --- The end -----------------------------------------------------------------------------------
+
+void WorkerLoop::follow_stop() {
+  const bool had_enough = options_.tasks_max != 0 && taken_ >= options_.tasks_max && held_.empty();
+  if (!stopping_ && (stop_requested_ || had_enough)) begin_stop();
+  if (!stopping_) return;
+  if (now_ >= grace_end_ && working_ != 0) {
+    for (auto& [token, held] : held_) {
+      if (!held.working) continue;
+      held.job->request_stop();
+      give_back(token, held);
+    }
+  }
+  if (working_ == 0 && !give_up_) give_up_ = now_ + std::min(options_.engine.patience, kGraceMax);
+}
+
+void WorkerLoop::begin_stop() {
+  stopping_ = true;
+  grace_end_ = now_ + std::min(options_.grace, kGraceMax);
+  for (const std::shared_ptr<Job>& job : crew_.take_unstarted()) {
+    const auto found = held_.find(job->token().value);
+    if (found != held_.end()) give_back(found->first, found->second);
+  }
+  withdraw();
+}
+
+// Its answer comes behind the last task that was handed out before it.
+void WorkerLoop::withdraw() {
+  if (credit_ == 0 || !link_.ready()) return;
+  wire::Work work;
+  work.correlation = link_.next_correlation();
+  work.subscription = kSubscription;
+  work.credit = -static_cast<std::int64_t>(credit_);
+  work.lease = options_.lease;
+  work.queues.assign(options_.queues.begin(), options_.queues.end());
+  if (say(work)) works_.push_back(work.correlation);
+  credit_ = 0;
+}
+
+milliseconds WorkerLoop::pause() const {
+  TimePoint next = now_ + kPauseMax;
+  const auto by = [&](TimePoint at) { next = std::min(next, at); };
+  if (link_.ready()) {
+    const Duration lease = lease_ == Duration{0} ? link_.facts().lease_default : lease_;
+    by(last_said_ + lease / 3);
+    if (resumes_.empty()) {
+      for (const Token token : speaking_) {
+        const auto found = held_.find(token);
+        if (found != held_.end() && found->second.output_sent == 0) by(found->second.quiet_until);
+      }
+      if (resume_again_) by(std::max(*resume_again_, blocked_until_));
+      if (!to_settle_.empty()) by(blocked_until_);
+      if (!stopping_ && credit_ < wanted()) by(std::max(next_top_up_, blocked_until_));
+    }
+  }
+  for (const Later& later : later_) by(later.at);
+  if (stopping_) by(working_ != 0 ? grace_end_ : give_up_.value_or(next));
+  return std::clamp(std::chrono::ceil<milliseconds>(next - now_), milliseconds{0}, kPauseMax);
+}
+
+}  // namespace jack

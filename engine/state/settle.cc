@@ -1,0 +1,257 @@
+// How attempts end, and tasks with them.
+#include <algorithm>
+#include <map>
+
+#include "engine/format/pack.h"
+#include "engine/state/state.h"
+
+namespace jack {
+namespace {
+
+CommandOutcome lease_lost(const TaskId& id) {
+  return {Code::lease_lost, "the lease of task " + to_string(id) +
+                                " has ended; its outcome is decided by whoever holds it now"};
+}
+
+// Tells whether a settle that comes again says the same.
+std::uint64_t settle_digest(const SettleCommand& command) {
+  std::string said;
+  Packer packer(said);
+  packer.u64(static_cast<std::uint64_t>(command.outcome)).boolean(command.retry);
+  packer.u64(digest_of(command.result)).text(command.content_type).text(command.error);
+  packer.i64(command.delay ? command.delay->count() : -1);
+  for (const SubmitCommand& next : command.follow_ups) packer.u64(digest_of(next.spec));
+  return digest_of(said);
+}
+
+std::string_view cut_to(std::string_view text, std::uint64_t bytes_max) {
+  return text.substr(0, static_cast<std::size_t>(bytes_max));
+}
+
+}  // namespace
+
+Result<CommandOutcome> State::apply(const EntryHeader& header, const SettleCommand& command) {
+  Result<CommandOutcome> outcome = settle(command);
+  if (!outcome || !command.again) return outcome;
+  // The slot on the worker's side is free whatever became of the settle.
+  if (const auto pool = pool_of(header.incarnation, command.pool)) want(*pool, 1);
+  return outcome;
+}
+
+Result<CommandOutcome> State::settle(const SettleCommand& command) {
+  const Slot slot = retained_slot(command.task);
+  if (slot == kNoSlot) return settle_absent(command);
+  TaskRecord& task = tasks_[slot];
+  if (task.settled_token == command.token && task.settled_digest == settle_digest(command)) {
+    return CommandOutcome{Code::ok, {}, true};
+  }
+  if (task.state != TaskState::running || task.token != command.token) {
+    return lease_lost(command.task);
+  }
+  if (command.worker.size() > kShortTextBytesMax) {
+    return CommandOutcome{Code::invalid_argument, "the worker's name is too long"};
+  }
+  if (command.delay &&
+      (*command.delay < Duration{0} || *command.delay > register_.limits.delay_max)) {
+    return CommandOutcome{Code::invalid_argument,
+                          "the delay must be between 0 and " +
+                              std::to_string(register_.limits.delay_max.count()) + " ms"};
+  }
+  if (command.outcome == Outcome::succeeded) {
+    Result<std::optional<CommandOutcome>> refusal = follow_up_refusal(command);
+    if (!refusal) return refusal.error();
+    if (*refusal) return **refusal;
+  }
+  const std::uint64_t digest = settle_digest(command);
+  switch (command.outcome) {
+    case Outcome::succeeded: {
+      if (const CommandOutcome refused = succeed(slot, command); refused.code != Code::ok) {
+        return refused;
+      }
+      if (Result<void> done = submit_follow_ups(command); !done) return done.error();
+      break;
+    }
+    case Outcome::released: release(slot, command.delay); break;
+    default:
+      end_attempt(slot, {command.outcome, cut_to(command.error, register_.limits.error_bytes_max),
+                         command.worker, command.retry, command.delay});
+      break;
+  }
+  tasks_[slot].settled_token = command.token;
+  tasks_[slot].settled_digest = digest;
+  return CommandOutcome{};
+}
+
+// Of a task that is not in memory: finished and stored, or never there.
+Result<CommandOutcome> State::settle_absent(const SettleCommand& command) {
+  Result<std::optional<StoredTask>> stored = archive_.find(command.task);
+  if (!stored) return stored.error();
+  if (!*stored || !is_retained((*stored)->partition)) return lease_lost(command.task);
+  Result<DecodedTask> task = decode_task(spec_unpacker_, (*stored)->status);
+  if (!task) return task.error();
+  const bool same = task->record.settled_token == command.token &&
+                    task->record.settled_digest == settle_digest(command);
+  return same ? CommandOutcome{Code::ok, {}, true} : lease_lost(command.task);
+}
+
+CommandOutcome State::succeed(Slot slot, const SettleCommand& command) {
+  const Limits& limits = register_.limits;
+  if (command.result.size() > limits.result_bytes_max) {
+    return {Code::payload_too_large, "the result has " + std::to_string(command.result.size()) +
+                                         " bytes, the limit is " +
+                                         std::to_string(limits.result_bytes_max)};
+  }
+  if (command.content_type.size() > kShortTextBytesMax || !is_plain_text(command.content_type)) {
+    return {Code::invalid_argument, "content_type must be at most " +
+                                        std::to_string(kShortTextBytesMax) +
+                                        " bytes of UTF-8 without control characters"};
+  }
+  detach_lease(slot);
+  tasks_[slot].outcome = Outcome::succeeded;
+  bytes_of(slot).worker = command.worker;
+  finish(slot, TaskState::succeeded, command.result, command.content_type);
+  return {};
+}
+
+// All follow-ups are judged before anything changes: one that is refused refuses the settle, and
+// the lease goes on.
+Result<std::optional<CommandOutcome>> State::follow_up_refusal(const SettleCommand& command) {
+  using Refusal = std::optional<CommandOutcome>;
+  const auto refused = [](std::size_t number, CommandOutcome why) {
+    why.message = "follow-up " + std::to_string(number) + ": " + why.message;
+    return Refusal(std::move(why));
+  };
+  if (command.follow_ups.empty()) return Refusal();
+  if (command.follow_ups.size() > kFollowUpsMax) {
+    return Refusal(CommandOutcome{Code::invalid_argument,
+                                  "more than " + std::to_string(kFollowUpsMax) + " follow-ups"});
+  }
+  std::map<std::string_view, std::uint64_t> fresh;  // per queue
+  std::map<TaskId, std::uint64_t> digests;
+  for (std::size_t i = 0; i < command.follow_ups.size(); ++i) {
+    const std::string_view encoded = command.follow_ups[i].spec;
+    Result<SpecView> spec = decode_spec(spec_unpacker_, encoded);
+    if (!spec) return refused(i + 1, {spec.error().code, spec.error().message});
+    if (Result<void> ok = check(*spec, register_.limits); !ok) {
+      return refused(i + 1, {ok.error().code, ok.error().message});
+    }
+    const std::uint64_t digest = digest_of(encoded);
+    const TaskId id = spec->id;
+    const std::string_view queue = spec->queue;
+    const auto [twin, first] = digests.emplace(id, digest);
+    if (!first && twin->second != digest) {
+      return refused(i + 1, {Code::already_exists, "its id is that of another follow-up"});
+    }
+    Result<std::optional<CommandOutcome>> known = find_submitted(id, digest);
+    if (!known) return known.error();
+    if (*known && (*known)->code != Code::ok) return refused(i + 1, **known);
+    if (*known || !first) continue;
+    if (auto full = queue_refusal(queue, ++fresh[queue])) return refused(i + 1, *full);
+  }
+  std::uint64_t more = 0;
+  for (const auto& [queue, count] : fresh) more += queues_.find(queue) == nullptr ? 1 : 0;
+  if (more > 1 && queues_.size() + more > register_.limits.queues_max) {
+    return Refusal(CommandOutcome{Code::queue_full, "the follow-ups would make too many queues"});
+  }
+  return Refusal();
+}
+
+Result<void> State::submit_follow_ups(const SettleCommand& command) {
+  for (const SubmitCommand& follow_up : command.follow_ups) {
+    Result<SpecView> spec = decode_spec(spec_unpacker_, follow_up.spec);
+    if (!spec) return spec.error();
+    const std::uint64_t digest = digest_of(follow_up.spec);
+    Result<std::optional<CommandOutcome>> known = find_submitted(spec->id, digest);
+    if (!known) return known.error();
+    if (*known) continue;
+    create({*spec, follow_up.spec, digest, follow_up.not_before, follow_up.expires});
+  }
+  return {};
+}
+
+// Not a success: the task waits for its next attempt, or has failed.
+void State::end_attempt(Slot slot, const Ending& ending) {
+  TaskRecord& task = tasks_[slot];
+  record_attempt(slot, ending);
+  task.more().error = ending.error;
+  detach_lease(slot);
+  if (!ending.retry || task.attempt >= task.max_attempts) {
+    task.outcome = ending.outcome;
+    finish(slot, TaskState::failed, {}, {});
+    return;
+  }
+  emit(EventKind::attempt_failed, slot, task.extras->error);
+  schedule(slot, register_.now + ending.delay.value_or(backoff_of(task)));
+}
+
+// Given back: the attempt does not count, and the task is the next of its lane.
+void State::release(Slot slot, std::optional<Duration> delay) {
+  TaskRecord& task = tasks_[slot];
+  detach_lease(slot);
+  --task.attempt;
+  emit(EventKind::released, slot);
+  if (delay && *delay > Duration{0}) {
+    schedule(slot, register_.now + *delay);
+  } else {
+    set_state(slot, TaskState::queued);
+    offer(slot, true);
+  }
+}
+
+void State::record_attempt(Slot slot, const Ending& ending) {
+  TaskRecord& task = tasks_[slot];
+  std::vector<AttemptRecord>& attempts = task.more().attempts;
+  if (attempts.size() == kAttemptRecordsMax) attempts.erase(attempts.begin());
+  attempts.push_back({task.attempt, ending.outcome, task.started, register_.now,
+                      std::string(ending.error), std::string(ending.worker)});
+}
+
+void State::detach_lease(Slot slot) {
+  TaskRecord& task = tasks_[slot];
+  Pool& pool = pools_[task.pool];
+  pool.leases.remove(tasks_, slot);
+  --pool.lease_count;
+  timers_.set(slot, kNever);
+  drop_if_done(task.pool);
+}
+
+// Whole numbers only, so that it is the same on every engine (rules 1).
+Duration State::backoff_of(const TaskRecord& task) const {
+  const Backoff backoff = task.extras ? task.extras->backoff : Backoff{};
+  const std::int64_t max = backoff.max.count();
+  std::int64_t delay = std::min(backoff.initial.count(), max);
+  for (std::uint32_t i = 1; i < task.attempt && delay < max && delay > 0; ++i) {
+    // At most a year (3·10^10 ms) times 10^5, which fits.
+    delay = std::min(delay * backoff.factor_permille / 1000, max);
+    if (backoff.factor_permille == 1000) break;
+  }
+  std::string seed(task.id.view());
+  Packer(seed).u64(task.cycle).u64(task.attempt);
+  const auto span = static_cast<std::int64_t>(2 * backoff.jitter_permille + 1);
+  const std::int64_t jitter =
+      static_cast<std::int64_t>(digest_of(seed) % static_cast<std::uint64_t>(span)) -
+      static_cast<std::int64_t>(backoff.jitter_permille);
+  return Duration{delay + delay / 1000 * jitter + delay % 1000 * jitter / 1000};
+}
+
+void State::finish(Slot slot, TaskState state, std::string_view result,
+                   std::string_view content_type) {
+  TaskRecord& task = tasks_[slot];
+  set_state(slot, state);
+  timers_.set(slot, kNever);
+  --unfinished_;
+  UnflushedBytes& bytes = bytes_of(slot);
+  bytes.result = result;
+  bytes.content_type = content_type;
+  ++register_.partitions[partition_of(task)].count;
+  queues_[task.queue].used = register_.now;
+  switch (state) {
+    case TaskState::succeeded: emit(EventKind::succeeded, slot); break;
+    case TaskState::failed: emit(EventKind::failed, slot, task.extras->error); break;
+    case TaskState::cancelled: emit(EventKind::cancelled, slot, task.extras->error); break;
+    default: emit(EventKind::expired, slot); break;
+  }
+  if (task.extras && !task.extras->reply_to.empty()) create_reply(slot, result, content_type);
+}
+
+}  // namespace jack

@@ -1,0 +1,114 @@
+#include "storage/task_list.h"
+
+#include "storage/task_schema.h"
+
+namespace jack {
+namespace {
+
+constexpr std::uint32_t kScannedMax = 5000;  // tasks looked at for one page
+constexpr std::size_t kPageBytes = 8 << 20;  // a page ends behind the task that goes beyond this
+
+}  // namespace
+
+TaskList::TaskList(Database& database, const Partitions& partitions, const ListQuery& query)
+    : database_(database), partitions_(partitions), query_(query) {}
+
+Result<ListPage> TaskList::read() {
+  if (Result<void> opened = open_sources(); !opened) return opened.error();
+  ListPage page;
+  for (std::uint32_t scanned = 0;; ++scanned) {
+    Source* const source = newest();
+    if (source == nullptr) return page;
+    if (scanned == kScannedMax || page.tasks.size() == query_.count_max || bytes_ > kPageBytes) {
+      page.more = true;
+      return page;
+    }
+    page.next = source->id;
+    if (fits(*source)) {
+      if (Result<void> added = add(*source, page); !added) return added.error();
+    }
+    const Result<bool> more = advance(*source);
+    if (!more) return more.error();
+    if (!*more) sources_.erase(sources_.begin() + (source - sources_.data()));
+  }
+}
+
+Result<void> TaskList::open_sources() {
+  if (Result<void> opened = open_source(std::nullopt, false); !opened) return opened;
+  if (!query_.finished_too) return {};
+  if (query_.state && !is_terminal(*query_.state)) return {};
+  for (const auto& [partition, range] : partitions_.ranges()) {
+    if (!query_.before.empty() && range.first >= query_.before) continue;
+    if (Result<void> opened = open_source(partition, range.emptied); !opened) return opened;
+  }
+  return {};
+}
+
+Result<void> TaskList::open_source(std::optional<Partition> partition, bool emptied) {
+  const std::string table = partition ? table_of(*partition) : "live";
+  Result<Statement> select = database_.prepare("SELECT id, state, queue FROM " + table +
+                                               " WHERE id < ?1 ORDER BY id DESC");
+  if (!select) return select.error();
+  // No id is above sixteen bytes of 0xff, which is none of version 7.
+  static constexpr std::string_view kHighest =
+      "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff";
+  select->bind_bytes(1, query_.before.empty() ? kHighest : query_.before.view());
+  Source source{std::move(*select), partition, emptied, {}, {}, {}};
+  const Result<bool> any = advance(source);
+  if (!any) return any.error();
+  if (*any) sources_.push_back(std::move(source));
+  return {};
+}
+
+Result<bool> TaskList::advance(Source& source) {
+  const Result<bool> row = source.select.step();
+  if (!row || !*row) return row;
+  const Result<TaskId> id = id_from(source.select.bytes(0));
+  if (!id) return id.error();
+  source.id = *id;
+  source.state = static_cast<TaskState>(source.select.integer(1));
+  source.queue = source.select.bytes(2);
+  return true;
+}
+
+// Some hundred sources at most: one per hour of retention.
+TaskList::Source* TaskList::newest() {
+  Source* best = nullptr;
+  for (Source& source : sources_) {
+    if (best == nullptr || source.id > best->id) best = &source;
+  }
+  return best;
+}
+
+bool TaskList::fits(const Source& source) const {
+  if (query_.state && *query_.state != source.state) return false;
+  return query_.queue.empty() || query_.queue == source.queue;
+}
+
+Result<void> TaskList::add(const Source& source, ListPage& page) {
+  const std::string table = source.partition ? table_of(*source.partition) : "live";
+  Result<std::string> status = column(source, "SELECT status FROM " + table + " WHERE id = ?1");
+  if (!status) return status.error();
+  ListedTask task{source.id, source.state, std::move(*status), {}};
+  if (!source.emptied) {
+    Result<std::string> spec =
+        column(source, source.partition ? "SELECT spec FROM " + table + " WHERE id = ?1"
+                                        : "SELECT bytes FROM spec WHERE id = ?1");
+    if (!spec) return spec.error();
+    task.spec = std::move(*spec);
+  }
+  bytes_ += task.status.size() + task.spec.size();
+  page.tasks.push_back(std::move(task));
+  return {};
+}
+
+Result<std::string> TaskList::column(const Source& source, std::string_view sql) {
+  Result<Statement> select = database_.prepare(sql);
+  if (!select) return select.error();
+  select->bind_bytes(1, source.id.view());
+  const Result<bool> row = select->step();
+  if (!row) return row.error();
+  return *row ? std::string(select->bytes(0)) : std::string();
+}
+
+}  // namespace jack

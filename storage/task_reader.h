@@ -1,0 +1,67 @@
+// What is read from tasks.db, over a connection that cannot write.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/store.h"
+#include "storage/partitions.h"
+#include "storage/sqlite.h"
+
+namespace jack {
+
+// One thread. Every function reads one moment of the file: the last commit before it was called.
+// Errors of all: corruption; stopped (the file cannot be read); unavailable (another process holds
+// it).
+class TaskReader {
+ public:
+  // The file must exist and be up to date.
+  static Result<std::unique_ptr<TaskReader>> open(const std::string& path, const std::string& vfs);
+
+  // As in Store. Fills `partitions`, which the look-ups below go by.
+  Result<void> load(StoreReader& reader, Partitions& partitions);
+
+  Result<std::optional<StoredTask>> find(const TaskId& id, const Partitions& partitions);
+  Result<std::optional<std::string>> spec(const TaskId& id, const Partitions& partitions);
+  Result<std::optional<std::string>> result(const TaskId& id, const Partitions& partitions);
+  Result<std::string> output(const TaskId& id, std::uint64_t offset, std::uint64_t bytes_max,
+                             const Partitions& partitions);
+  Result<std::vector<std::string>> events_after(std::uint64_t entry, std::uint64_t bytes_max);
+  Result<std::optional<std::uint64_t>> first_event();
+  Result<ListPage> list(const ListQuery& query, const Partitions& partitions);
+  Result<void> quick_check() { return database_->quick_check(); }
+
+ private:
+  explicit TaskReader(std::unique_ptr<Database> database) : database_(std::move(database)) {}
+
+  Result<void> prepare();
+  Result<void> load_meta(StoreReader& reader);
+  Result<void> load_queues(StoreReader& reader);
+  Result<void> load_live(StoreReader& reader);
+  Result<void> load_partitions(StoreReader& reader, Partitions& partitions);
+  Result<void> load_range(StoreReader& reader, Partition partition, bool emptied,
+                          Partitions& partitions);
+  Result<bool> is_live(const TaskId& id);
+  Result<std::string> live_output(const TaskId& id, std::uint64_t offset, std::uint64_t bytes_max);
+
+  std::unique_ptr<Database> database_;
+  Statement live_;
+  Statement spec_;
+  Statement output_;
+  Statement events_;
+  Statement first_event_;
+};
+
+// One value of a finished task. Nothing where no partition has the row, or the value is NULL.
+// `column` is one of the column names in task_schema.cc.
+struct FoundValue {
+  Partition partition = 0;
+  std::string bytes;
+};
+Result<std::optional<FoundValue>> find_finished(Database& database, const Partitions& partitions,
+                                                const TaskId& id, std::string_view column,
+                                                bool emptied_too);
+
+}  // namespace jack

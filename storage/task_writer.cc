@@ -1,0 +1,376 @@
+#include "storage/task_writer.h"
+
+#include <algorithm>
+#include <array>
+#include <span>
+#include <utility>
+
+#include "engine/assert.h"
+
+namespace jack {
+namespace {
+
+constexpr std::int64_t kEventsPrunedPerFlush = 64;  // each flush adds one
+
+std::int64_t to_column(TaskState state) { return static_cast<std::int64_t>(state); }
+std::int64_t to_column(PartitionStage stage) { return static_cast<std::int64_t>(stage); }
+std::int64_t to_column(std::uint64_t number) {
+  JACK_ASSERT(number <= INT64_MAX);
+  return static_cast<std::int64_t>(number);
+}
+
+Partition partition_of(const LiveRow&) { return 0; }
+Partition partition_of(const FinishedRow& row) { return row.partition; }
+
+// Rows in the order of their tree: each then goes to the page that the one before it went to.
+template <typename Row>
+std::vector<const Row*> sorted(std::span<const Row> rows) {
+  std::vector<const Row*> order;
+  order.reserve(rows.size());
+  for (const Row& row : rows) order.push_back(&row);
+  std::sort(order.begin(), order.end(), [](const Row* a, const Row* b) {
+    if (partition_of(*a) != partition_of(*b)) return partition_of(*a) < partition_of(*b);
+    return a->id.view() < b->id.view();
+  });
+  return order;
+}
+
+// The ids of `rows`, for binary search.
+template <typename Row>
+std::vector<TaskId> sorted_ids(std::span<const Row> rows) {
+  std::vector<TaskId> ids;
+  ids.reserve(rows.size());
+  for (const Row& row : rows) ids.push_back(row.id);
+  std::sort(ids.begin(), ids.end());
+  return ids;
+}
+
+bool contains(std::span<const TaskId> ids, const TaskId& id) {
+  return std::binary_search(ids.begin(), ids.end(), id);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<TaskWriter>> TaskWriter::open(const TaskWriterOptions& options) {
+  DatabaseOptions file;
+  file.path = options.path;
+  file.schema = task_schema();
+  file.cache_bytes = 16 << 20;
+  file.row_bytes_max = kTaskRowBytesMax;
+  file.wal_kept_bytes = 2 * options.wal_bytes;
+  file.vfs = options.vfs;
+  Result<std::unique_ptr<Database>> database = Database::open(file);
+  if (!database) return database.error();
+  std::unique_ptr<TaskWriter> writer(new TaskWriter(std::move(*database), options.wal_bytes));
+  if (Result<void> done = writer->prepare(); !done) return done.error();
+  if (Result<void> done = writer->load_stages(); !done) return done.error();
+  return writer;
+}
+
+TaskWriter::TaskWriter(std::unique_ptr<Database> database, std::int64_t wal_bytes)
+    : database_(std::move(database)), wal_bytes_(wal_bytes) {}
+
+Result<void> TaskWriter::prepare() {
+  const std::array<std::pair<Statement*, const char*>, 16> statements{{
+      {&put_queue_, "INSERT OR REPLACE INTO queue VALUES(?1, ?2, ?3)"},
+      {&drop_queue_, "DELETE FROM queue WHERE number = ?1"},
+      {&put_live_, "INSERT OR REPLACE INTO live VALUES(?1, ?2, ?3, ?4)"},
+      {&drop_live_, "DELETE FROM live WHERE id = ?1"},
+      {&put_spec_, "INSERT OR REPLACE INTO spec VALUES(?1, ?2)"},
+      {&get_spec_, "SELECT bytes FROM spec WHERE id = ?1"},
+      {&drop_spec_, "DELETE FROM spec WHERE id = ?1"},
+      {&put_output_, "INSERT OR REPLACE INTO output VALUES(?1, ?2, ?3)"},
+      {&get_output_, "SELECT bytes FROM output WHERE id = ?1 ORDER BY start"},
+      {&drop_output_, "DELETE FROM output WHERE id = ?1"},
+      {&put_events_, "INSERT OR REPLACE INTO events VALUES(?1, ?2, ?3, ?4)"},
+      {&old_events_, "SELECT first, at_ms FROM events ORDER BY first LIMIT ?1"},
+      {&drop_events_, "DELETE FROM events WHERE first <= ?1"},
+      {&put_meta_, "INSERT OR REPLACE INTO meta VALUES(1, ?1, ?2)"},
+      {&put_partition_, "INSERT OR REPLACE INTO partition VALUES(?1, ?2)"},
+      {&drop_partition_, "DELETE FROM partition WHERE hour = ?1"},
+  }};
+  for (const auto& [statement, sql] : statements) {
+    Result<Statement> prepared = database_->prepare(sql);
+    if (!prepared) return prepared.error();
+    *statement = std::move(*prepared);
+  }
+  return {};
+}
+
+// What is under way is in the file, so that a restart, or a flush that was rolled back, finds it.
+Result<void> TaskWriter::load_stages() {
+  stages_.clear();
+  removals_.clear();
+  inserts_.clear();
+  Result<Statement> select = database_->prepare("SELECT hour, stage FROM partition");
+  if (!select) return select.error();
+  for (;;) {
+    const Result<bool> row = select->step();
+    if (!row) return row.error();
+    if (!*row) return {};
+    const Partition partition = select->integer(0);
+    const auto stage = static_cast<PartitionStage>(select->integer(1));
+    stages_[partition] = stage;
+    const bool under_way = stage == PartitionStage::emptying || stage == PartitionStage::dropping;
+    if (under_way) removals_[partition] = Removal{stage, {}};
+  }
+}
+
+Result<std::vector<PartitionGrowth>> TaskWriter::write(const Flush& flush) {
+  growth_.clear();
+  Result<Transaction> transaction = Transaction::begin(*database_);
+  if (!transaction) return transaction.error();
+  Result<void> written = write_all(flush);
+  if (!written) {
+    written = std::move(*transaction).abandon(written.error());
+  } else {
+    written = std::move(*transaction).commit();
+  }
+  if (written) return std::move(growth_);
+
+  if (Result<void> back = load_stages(); !back) return Error{Code::stopped, back.error().message};
+  return written.error();
+}
+
+Result<void> TaskWriter::write_all(const Flush& flush) {
+  // In this order: a task may be revived, given output and finished in one flush.
+  if (Result<void> done = write_queues(flush); !done) return done;
+  if (Result<void> done = write_revived(flush); !done) return done;
+  if (Result<void> done = write_live(flush); !done) return done;
+  if (Result<void> done = write_output(flush); !done) return done;
+  if (Result<void> done = write_finished(flush); !done) return done;
+  if (Result<void> done = write_events(flush); !done) return done;
+  for (const Partition partition : flush.emptied) {
+    if (Result<void> done = mark(partition, PartitionStage::emptying); !done) return done;
+  }
+  for (const Partition partition : flush.dropped) {
+    if (Result<void> done = mark(partition, PartitionStage::dropping); !done) return done;
+  }
+  return write_meta(flush);
+}
+
+Result<void> TaskWriter::write_queues(const Flush& flush) {
+  for (const std::uint32_t number : flush.queues_gone) {
+    drop_queue_.bind(1, number);
+    if (Result<void> done = drop_queue_.run(); !done) return done;
+  }
+  for (const QueueRow& row : flush.queues) {
+    put_queue_.bind(1, row.number).bind_text(2, row.name).bind_bytes(3, row.record);
+    if (Result<void> done = put_queue_.run(); !done) return done;
+  }
+  return {};
+}
+
+Result<void> TaskWriter::write_revived(const Flush& flush) {
+  for (const RevivedRow& row : flush.revived) {
+    const std::string table = table_of(row.partition);
+    if (!stages_.contains(row.partition)) {
+      return Error{Code::corruption, "the task to retry is not in the task store"};
+    }
+    const std::array<std::string, 3> moves{
+        "INSERT OR REPLACE INTO spec SELECT id, spec FROM " + table + " WHERE id = ?1",
+        "INSERT OR REPLACE INTO output SELECT id, 0, output FROM " + table +
+            " WHERE id = ?1 AND output IS NOT NULL",
+        "DELETE FROM " + table + " WHERE id = ?1"};
+    for (const std::string& sql : moves) {
+      Result<Statement> move = database_->prepare(sql);
+      if (!move) return move.error();
+      move->bind_bytes(1, row.id.view());
+      if (Result<void> done = move->run(); !done) return done;
+    }
+  }
+  return {};
+}
+
+Result<void> TaskWriter::write_live(const Flush& flush) {
+  const std::vector<const LiveRow*> rows = sorted(std::span(flush.live));
+  for (const LiveRow* row : rows) {
+    put_live_.bind_bytes(1, row->id.view())
+        .bind(2, to_column(row->state))
+        .bind_text(3, row->queue)
+        .bind_bytes(4, row->status);
+    if (Result<void> done = put_live_.run(); !done) return done;
+  }
+  for (const LiveRow* row : rows) {
+    if (row->spec.empty()) continue;
+    put_spec_.bind_bytes(1, row->id.view()).bind_bytes(2, row->spec);
+    if (Result<void> done = put_spec_.run(); !done) return done;
+  }
+  return {};
+}
+
+Result<void> TaskWriter::write_output(const Flush& flush) {
+  for (const OutputRow& row : flush.output) {
+    put_output_.bind_bytes(1, row.id.view())
+        .bind(2, to_column(row.offset))
+        .bind_bytes(3, row.bytes);
+    if (Result<void> done = put_output_.run(); !done) return done;
+  }
+  return {};
+}
+
+Result<void> TaskWriter::write_finished(const Flush& flush) {
+  const std::vector<TaskId> revived = sorted_ids(std::span(flush.revived));
+  const std::vector<TaskId> with_output = sorted_ids(std::span(flush.output));
+  for (const FinishedRow* row : sorted(std::span(flush.finished))) {
+    const bool stored = row->was_live || row->spec.empty() || contains(revived, row->id) ||
+                        contains(with_output, row->id);
+    if (Result<void> done = write_finished_row(*row, stored); !done) return done;
+    grew(*row);
+  }
+  return {};
+}
+
+// `stored`: something of the task is in the tables of live tasks and moves from there.
+Result<void> TaskWriter::write_finished_row(const FinishedRow& row, bool stored) {
+  const Result<Statement*> insert = insert_into(row.partition);
+  if (!insert) return insert.error();
+  std::string spec;
+  std::optional<std::string> output;
+  if (stored) {
+    if (row.spec.empty()) {
+      Result<std::string> taken = take_spec(row.id);
+      if (!taken) return taken.error();
+      spec = std::move(*taken);
+    }
+    Result<std::optional<std::string>> chunks = take_output(row.id);
+    if (!chunks) return chunks.error();
+    output = std::move(*chunks);
+    if (Result<void> done = remove(drop_live_, row.id); !done) return done;
+    if (Result<void> done = remove(drop_spec_, row.id); !done) return done;
+  }
+
+  Statement& statement = **insert;
+  statement.bind_bytes(1, row.id.view())
+      .bind(2, to_column(row.state))
+      .bind_text(3, row.queue)
+      .bind_bytes(4, row.status)
+      .bind_bytes(5, row.spec.empty() ? std::string_view(spec) : row.spec)
+      .bind_bytes(6, row.result);
+  if (output) {
+    statement.bind_bytes(7, *output);
+  } else {
+    statement.bind_null(7);
+  }
+  return statement.run();
+}
+
+// The flush's rows come sorted, so a partition's first and last are the ends of its range.
+void TaskWriter::grew(const FinishedRow& row) {
+  if (growth_.empty() || growth_.back().partition != row.partition) {
+    growth_.push_back({row.partition, row.id, row.id});
+  }
+  growth_.back().last = row.id;
+}
+
+Result<Statement*> TaskWriter::insert_into(Partition partition) {
+  if (const auto found = inserts_.find(partition); found != inserts_.end()) return &found->second;
+  const auto known = stages_.find(partition);
+  if (known != stages_.end() && known->second == PartitionStage::dropping) {
+    return Error{Code::internal, "a task finished in an hour that was dropped already"};
+  }
+  if (known == stages_.end()) {
+    if (Result<void> made = database_->execute(make_table_of(partition)); !made) {
+      return made.error();
+    }
+    if (Result<void> done = mark(partition, PartitionStage::whole); !done) return done.error();
+  }
+  Result<Statement> insert = database_->prepare("INSERT OR REPLACE INTO " + table_of(partition) +
+                                                " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)");
+  if (!insert) return insert.error();
+  // Tasks finish in the hour that passes or the one before it.
+  if (inserts_.size() >= 4) inserts_.erase(inserts_.begin());
+  return &inserts_.insert_or_assign(partition, std::move(*insert)).first->second;
+}
+
+Result<std::string> TaskWriter::take_spec(const TaskId& id) {
+  const Reading reading(get_spec_);
+  get_spec_.bind_bytes(1, id.view());
+  const Result<bool> row = get_spec_.step();
+  if (!row) return row.error();
+  if (*row) return std::string(get_spec_.bytes(0));
+  return Error{Code::corruption, "the spec of task " + to_string(id) +
+                                     " is not in the task store, where it was flushed to"};
+}
+
+Result<std::optional<std::string>> TaskWriter::take_output(const TaskId& id) {
+  std::optional<std::string> output;
+  {
+    const Reading reading(get_output_);
+    get_output_.bind_bytes(1, id.view());
+    for (;;) {
+      const Result<bool> row = get_output_.step();
+      if (!row) return row.error();
+      if (!*row) break;
+      if (!output) output.emplace();
+      *output += get_output_.bytes(0);
+    }
+  }
+  if (output) {
+    if (Result<void> done = remove(drop_output_, id); !done) return done.error();
+  }
+  return output;
+}
+
+Result<void> TaskWriter::remove(Statement& statement, const TaskId& id) {
+  statement.bind_bytes(1, id.view());
+  return statement.run();
+}
+
+Result<void> TaskWriter::write_events(const Flush& flush) {
+  if (flush.events) {
+    put_events_.bind(1, to_column(flush.events->first))
+        .bind(2, to_column(flush.events->last))
+        .bind(3, flush.events->at_ms)
+        .bind_bytes(4, flush.events->bytes);
+    if (Result<void> done = put_events_.run(); !done) return done;
+  }
+  return prune_events(flush.events_before_ms);
+}
+
+// Journal time never goes back, so what may go is a beginning of the table.
+Result<void> TaskWriter::prune_events(std::int64_t before_ms) {
+  std::optional<std::int64_t> end;
+  {
+    const Reading reading(old_events_);
+    old_events_.bind(1, kEventsPrunedPerFlush);
+    for (;;) {
+      const Result<bool> row = old_events_.step();
+      if (!row) return row.error();
+      if (!*row || old_events_.integer(1) >= before_ms) break;
+      end = old_events_.integer(0);
+    }
+  }
+  if (!end) return {};
+  drop_events_.bind(1, *end);
+  return drop_events_.run();
+}
+
+Result<void> TaskWriter::write_meta(const Flush& flush) {
+  put_meta_.bind(1, to_column(flush.index)).bind_bytes(2, flush.meta);
+  return put_meta_.run();
+}
+
+// A stage only rises. Emptying or dropping what is not there, or is on its way, changes nothing.
+Result<void> TaskWriter::mark(Partition partition, PartitionStage stage) {
+  const auto known = stages_.find(partition);
+  const bool exists = known != stages_.end();
+  if (exists ? known->second >= stage : stage != PartitionStage::whole) return {};
+  put_partition_.bind(1, partition).bind(2, to_column(stage));
+  if (Result<void> done = put_partition_.run(); !done) return done;
+  stages_[partition] = stage;
+  if (stage != PartitionStage::whole) removals_[partition] = Removal{stage, {}};
+  return {};
+}
+
+Result<void> TaskWriter::checkpoint_if_due() {
+  if (database_->wal_bytes() < wal_bytes_) return {};
+  // A reader in the way, somebody's sqlite3 shell say, is waited for only when it really matters.
+  const bool urgent = database_->wal_bytes() >= 8 * wal_bytes_;
+  const auto mode = urgent ? Database::Mode::restart : Database::Mode::passive;
+  const Result<Checkpoint> copied = database_->checkpoint(mode);
+  if (!copied) return copied.error();
+  return {};
+}
+
+}  // namespace jack

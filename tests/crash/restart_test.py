@@ -1,0 +1,248 @@
+#!/usr/bin/python3
+"""Stopping, starting, looking with the doctor, and files that are not what was written.
+
+    restart_test.py JACK
+"""
+
+import os
+import pathlib
+import random
+import shutil
+import signal
+
+import rig
+
+SEED = 20261122
+TASKS = 300
+CORRUPTION = 70  # exit status
+PAGE_BYTES = 4096
+
+
+class Filled(rig.CrashTest):
+    """Has tasks of all kinds, and reads all that can be read of them."""
+
+    def fill(self, engine, count=TASKS, body=20):
+        """Tasks in every state that a restart may meet, their ids so many times as payload and,
+        backwards, as result. What a reader sees of them."""
+        client = self.peer(engine, "client")
+        tasks = [rig.new_id() for _ in range(count)]
+        fields = [{}, {5: 3_600_000}, {rig.MAX_ATTEMPTS: 1}]  # 5: delay
+        specs = [rig.spec(task, "q", task * body, fields[n % 3]) for n, task in enumerate(tasks)]
+        self.assertEqual(client.items(rig.SUBMIT, specs), [rig.OK] * count)
+        for number, (task, token, _) in enumerate(client.claim("q", count // 3)):
+            settle = [[rig.OUTCOME_SUCCEEDED, False, task[::-1] * body, "", []],
+                      [rig.OUTCOME_FAILED, False, "no", False, None],
+                      [rig.OUTCOME_FAILED, False, "again", True, 3_600_000]][number % 3]  # fmt: skip
+            if number % 4:
+                self.assertEqual(client.items(rig.SETTLE, [[task, token, *settle]]), [rig.OK])
+        # What it still holds is given back, so that the books do not change by themselves.
+        client.call(rig.WORK, 1, -1000, 0, ["q"])
+        for task, (_, status) in client.books().items():
+            if status.state == rig.RUNNING:
+                client.items(rig.SETTLE, [[task, status.token, rig.OUTCOME_RELEASED, False, None]])
+        client.close()
+        return self.read(engine)
+
+    def read(self, engine):
+        """All that can be read of all tasks."""
+        reader = self.peer(engine, "reader")
+        seen = {}
+        for task in reader.books():
+            spec, status = reader.call(rig.GET, task, True)[:2]
+            ended = rig.unpack(status)[0] >= rig.SUCCEEDED
+            seen[task] = (spec, status, reader.result(task) if ended else None)
+        reader.close()
+        return seen
+
+
+class Restart(Filled):
+    def assert_healthy(self, last_stop, data_dir=None):
+        status, findings = self.doctor(data_dir)
+        self.assertEqual(status, 0, findings)
+        self.assertTrue(findings["last stop"].startswith(last_stop), findings["last stop"])
+        self.assertIn("hash", findings["state"])
+        return findings
+
+    def hash_of(self, findings):
+        return findings["state"].split("hash ")[1].split()[0]
+
+    def test_everything_is_there_after_a_stop_in_order(self):
+        engine = self.serve()
+        before = self.fill(engine)
+        self.assertEqual(len(before), TASKS)
+        for _ in range(2):
+            self.assertEqual(engine.stop(), 0, engine.said())
+            self.assert_healthy("in order")
+            self.restart(engine)
+            self.assertTrue(self.read(engine) == before, "the restart has changed something")
+            self.assertLessEqual(engine.seconds, 2)
+
+    def test_everything_is_there_after_a_kill_and_the_doctor_tells_of_it(self):
+        engine = self.serve()
+        before = self.fill(engine)
+        for _ in range(2):
+            engine.kill()
+            findings = self.assert_healthy("not in order")
+            # Looking changes nothing.
+            self.assertEqual(self.hash_of(self.assert_healthy("not in order")), self.hash_of(findings))
+            self.restart(engine)
+            self.assertIn("did not stop in order", engine.said())
+            self.assertTrue(self.read(engine) == before, "the restart has changed something")
+
+    def test_a_second_signal_ends_it_at_once_and_nothing_is_lost(self):
+        engine = self.serve()
+        before = self.fill(engine)
+        engine.process.send_signal(signal.SIGTERM)
+        engine.process.send_signal(signal.SIGTERM)
+        engine.gone()
+        self.assertEqual(self.doctor()[0], 0)
+        self.restart(engine)
+        self.assertTrue(self.read(engine) == before)
+
+    def test_a_replay_from_the_first_entry_gives_the_same_state(self):
+        engine = self.engine("--keep-journal")
+        for end in (engine.stop, engine.kill, engine.stop):
+            self.restart(engine)
+            self.fill(engine, 60)
+            end()
+            status, findings = self.doctor()
+            self.assertEqual(status, 0, findings)
+            self.assertIn("from the first entry gives the same hash", findings["replay"])
+
+    def test_a_second_engine_is_kept_out(self):
+        self.serve()
+        other = self.engine()
+        self.assertFalse(other.start())
+        self.assertEqual(other.process.returncode, 5)
+        self.assertIn("in use", other.said())
+
+
+class Damage(Filled):
+    """Bytes are changed in copies of a stopped directory. Either that is named, by status 70 or as
+    corruption once somebody reads it, or all is there as it was."""
+
+    def make(self, *flags, body=20, large=0):
+        """The directory, its engine stopped in order. A large task has a payload of 1 MB."""
+        engine = self.engine(*flags, data_dir=self.folder / "original")
+        self.restart(engine)
+        client = self.peer(engine)
+        for _ in range(large):
+            task = rig.spec(rig.new_id(), "large", os.urandom(1_000_000))
+            self.assertEqual(client.items(rig.SUBMIT, [task]), [rig.OK])
+        self.before = self.fill(engine, body=body)
+        self.assertEqual(engine.stop(), 0)
+        self.original = engine.data_dir
+
+    def damaged_copy(self, file, damage):
+        copy = self.folder / "copy"
+        shutil.rmtree(copy, ignore_errors=True)
+        shutil.copytree(self.original, copy, ignore=shutil.ignore_patterns("reserve", "*.sock"))
+        damage(copy / file)
+        return copy
+
+    def flip(self, at, count=64):
+        """Changes bytes of a file."""
+
+        def damage(path):
+            with open(path, "r+b") as file:
+                file.seek(at)
+                damaged = bytes(byte ^ 0x5A for byte in file.read(count))
+                file.seek(at)
+                file.write(damaged)
+
+        return damage
+
+    def is_named(self, copy, what):
+        """True where the damage is told of; False where there is none to be seen."""
+        status, findings = self.doctor(copy)
+        self.assertIn(status, (0, CORRUPTION), f"{what}: {findings}")
+        engine = self.engine(data_dir=copy)
+        if not engine.start():
+            self.assertEqual(engine.process.returncode, CORRUPTION, f"{what}: {engine.said()}")
+            return True
+        try:
+            seen = self.read(engine)
+        except rig.Refused as refused:
+            self.assertEqual(refused.code, rig.CORRUPTION, f"{what}: {refused}")
+            return True
+        finally:
+            engine.kill()
+        if status == CORRUPTION:
+            return True
+        changed = [rig.text_of(task) for task in self.before if seen.get(task) != self.before[task]]
+        self.assertEqual(changed, [], f"{what}: lost or changed without a word")
+        return False
+
+    def sweep(self, file, pages_max):
+        dice = random.Random(SEED)
+        pages = range((self.original / file).stat().st_size // PAGE_BYTES)
+        chosen = sorted(dice.sample(pages, min(len(pages), pages_max)))
+        named = 0
+        for page in chosen:
+            at = page * PAGE_BYTES + dice.randrange(PAGE_BYTES - 64)
+            named += self.is_named(self.damaged_copy(file, self.flip(at)), f"{file} at {at}")
+        print(f"{file}: {len(chosen)} damaged pages, {named} of them named", flush=True)
+        return named
+
+    def test_damaged_pages_of_the_store_are_named(self):
+        self.make(body=0)
+        self.assertGreater(self.sweep("tasks.db", 40), 5)
+
+    def test_damaged_pages_of_the_journal_are_named(self):
+        # Entries enough that they have moved from the WAL to the file.
+        self.make("--keep-journal", large=8)
+        self.assertGreater(self.sweep("journal.db", 10), 0)
+
+    def test_damaged_payloads_are_named(self):
+        self.make()
+        self.check_bodies(lambda task: task * 20)
+
+    def test_damaged_results_are_named(self):
+        self.make()
+        self.check_bodies(lambda task: task[::-1] * 20)
+
+    def check_bodies(self, body_of):
+        data = (self.original / "tasks.db").read_bytes()
+        places = {task: data.find(body_of(task)) for task in self.before}
+        task, at = next((task, at) for task, at in places.items() if at >= 0)
+        copy = self.damaged_copy("tasks.db", self.flip(at + 100))
+        self.assertTrue(self.is_named(copy, f"that of {rig.text_of(task)}"))
+
+    def test_damage_amid_the_wal_of_the_journal_is_named(self):
+        # After a kill the WAL holds entries that are nowhere else. SQLite itself takes a frame that is
+        # damaged for the end of it.
+        engine = self.engine(data_dir=self.folder / "original")
+        self.restart(engine)
+        client = self.peer(engine)
+        tasks = [rig.new_id() for _ in range(40)]
+        for task in tasks:
+            self.assertEqual(client.items(rig.SUBMIT, [rig.spec(task, "q", task * 20)]), [rig.OK])
+        self.before = self.read(engine)
+        engine.kill()
+        self.original = engine.data_dir
+        at = (self.original / "journal.db-wal").read_bytes().find(tasks[5] * 20)
+        self.assertGreater(at, 0)
+        copy = self.damaged_copy("journal.db-wal", self.flip(at))
+        self.assertTrue(self.is_named(copy, "journal.db-wal"))
+
+    def test_a_file_that_was_cut_is_named(self):
+        self.make()
+        for part in (0.3, 0.7):
+            copy = self.damaged_copy(
+                "tasks.db", lambda path: os.truncate(path, int(path.stat().st_size * part)))
+            self.assertTrue(self.is_named(copy, f"tasks.db cut to {part}"))
+
+    def test_a_file_that_is_something_else_is_named(self):
+        self.make()
+        for file in ("tasks.db", "journal.db"):
+            copy = self.damaged_copy(file, lambda path: path.write_bytes(b"no database " * 1000))
+            self.assertTrue(self.is_named(copy, f"{file} replaced"))
+
+    def test_a_store_that_is_missing_is_named(self):
+        self.make()
+        copy = self.damaged_copy("tasks.db", pathlib.Path.unlink)
+        self.assertTrue(self.is_named(copy, "tasks.db removed"))
+
+
+if __name__ == "__main__":
+    rig.main()

@@ -1,0 +1,261 @@
+// CURVE keys: their files, and who is let in.
+#include "engine/wire/curve.h"
+
+#include <filesystem>
+#include <fstream>
+
+#include <sys/stat.h>
+
+#include "engine/wire/dealer.h"
+#include "engine/wire/router.h"
+#include "tests/catch.hpp"
+#include "tests/wire/fake_engine.h"
+#include "tests/wire/folder.h"
+
+namespace jack::wire {
+namespace {
+
+using test::FakeEngine;
+using test::Folder;
+
+// An engine's keys and two clients', of whom only ada may connect.
+struct Keys {
+  Folder folder;
+  KeyFiles engine = create_key_files(folder / "keys", "engine").value();
+  KeyFiles ada = create_key_files(folder / "keys", "ada").value();
+  KeyFiles eve = create_key_files(folder / "keys", "eve").value();
+  std::string allowed = folder / "allowed";
+
+  Keys() { REQUIRE(allow_key(allowed, ada.key).has_value()); }
+
+  RouterOptions listen(std::string endpoint = "tcp://127.0.0.1:0") const {
+    RouterOptions options;
+    options.listen = {std::move(endpoint)};
+    options.key_file = engine.secret_path;
+    options.allowed_keys_file = allowed;
+    return options;
+  }
+};
+
+Dealer connect(const std::string& endpoint, const std::string& key_file,
+               const std::string& engine_key) {
+  ClientOptions options;
+  options.endpoint = endpoint;
+  options.key_file = key_file;
+  options.engine_key_file = engine_key;
+  const Result<Route> route = route_of(options);
+  if (!route) FAIL(to_string(route.error()));
+  return Dealer::open(*route).value();
+}
+
+// The first news, while the engine goes on working.
+Dealer::News next(Dealer& dealer, FakeEngine& engine) {
+  Dealer::News news = Dealer::News::nothing;
+  CHECK(engine.until([&] {
+    news = dealer.wait(std::chrono::milliseconds{5});
+    return news != Dealer::News::nothing;
+  }));
+  return news;
+}
+
+bool is_connected(Dealer& dealer, std::chrono::milliseconds within) {
+  const auto end = std::chrono::steady_clock::now() + within;
+  while (!dealer.connected() && std::chrono::steady_clock::now() < end) {
+    dealer.wait(std::chrono::milliseconds{10});
+  }
+  return dealer.connected();
+}
+
+}  // namespace
+
+TEST_CASE("an allowed key is let in, and its messages carry its name") {
+  Keys keys;
+  FakeEngine engine(keys.listen());
+  Dealer dealer = connect(engine.endpoint(), keys.ada.secret_path, keys.engine.public_path);
+  REQUIRE(next(dealer, engine) == Dealer::News::connected);
+
+  dealer.send(encode(Info{1}));
+  engine.take<Info>();
+
+  CHECK(engine.last().user == "ada");
+  CHECK_FALSE(engine.last().in_process);
+  CHECK(engine.router().counters().refused == 0);
+}
+
+TEST_CASE("an unknown key is refused, told so and counted") {
+  Keys keys;
+  FakeEngine engine(keys.listen());
+  Dealer dealer = connect(engine.endpoint(), keys.eve.secret_path, keys.engine.public_path);
+
+  CHECK(next(dealer, engine) == Dealer::News::refused);
+
+  CHECK(dealer.refusal().code == Code::unauthenticated);
+  CHECK(engine.router().counters().refused > 0);
+  CHECK(dealer.send(encode(Info{1})) == Sent::not_now);
+}
+
+TEST_CASE("a peer without a key is refused") {
+  Keys keys;
+  FakeEngine engine(keys.listen());
+  ClientOptions options;
+  options.endpoint = engine.endpoint();
+  Dealer dealer = Dealer::open(route_of(options).value()).value();
+
+  CHECK(next(dealer, engine) == Dealer::News::refused);
+
+  CHECK(dealer.refusal().code == Code::unauthenticated);
+  CHECK(dealer.send(encode(Info{1})) == Sent::not_now);
+}
+
+TEST_CASE("a key that is allowed or revoked later counts from the next handshake on") {
+  Keys keys;
+  FakeEngine engine(keys.listen());
+  {
+    Dealer early = connect(engine.endpoint(), keys.eve.secret_path, keys.engine.public_path);
+    REQUIRE(next(early, engine) == Dealer::News::refused);
+  }
+  REQUIRE(allow_key(keys.allowed, keys.eve.key).has_value());
+  REQUIRE(revoke_key(keys.allowed, "ada").has_value());
+
+  Dealer eve = connect(engine.endpoint(), keys.eve.secret_path, keys.engine.public_path);
+  Dealer ada = connect(engine.endpoint(), keys.ada.secret_path, keys.engine.public_path);
+
+  CHECK(next(eve, engine) == Dealer::News::connected);
+  CHECK(next(ada, engine) == Dealer::News::refused);
+}
+
+TEST_CASE("without an answer about keys new peers are refused, and old ones live") {
+  Keys keys;
+  // The router's parts by hand, because the test takes its key keeper away.
+  const auto context = open_context().value();
+  auto keeper = KeyKeeper::open(*context, keys.allowed).value();
+  zmq::socket_t socket = make_socket(*context, zmq::socket_type::router).value();
+  const int enforce = 1;
+  REQUIRE(zmq_setsockopt(socket.handle(), 93, &enforce, sizeof enforce) == 0);
+  socket.set(zmq::sockopt::zap_domain, KeyKeeper::kDomain);
+  socket.set(zmq::sockopt::curve_server, true);
+  socket.set(zmq::sockopt::curve_secretkey, read_secret_key(keys.engine.secret_path)->secret_key);
+  socket.bind("tcp://127.0.0.1:*");
+  const std::string endpoint = socket.get(zmq::sockopt::last_endpoint);
+  Dealer old = connect(endpoint, keys.ada.secret_path, keys.engine.public_path);
+  REQUIRE(is_connected(old, test::kSoon));
+
+  keeper.reset();
+  Dealer fresh = connect(endpoint, keys.ada.secret_path, keys.engine.public_path);
+
+  // Refused without a word: there is nobody to say why. Long enough for several handshakes.
+  CHECK_FALSE(is_connected(fresh, std::chrono::milliseconds{300}));
+  CHECK(fresh.send("x") == Sent::not_now);
+  REQUIRE(old.send("y") == Sent::done);
+  zmq::pollitem_t item{socket.handle(), 0, ZMQ_POLLIN, 0};
+  CHECK(zmq::poll(&item, 1, std::chrono::milliseconds{test::kSoon}) == 1);
+}
+
+TEST_CASE("nobody is let in while the file of allowed keys cannot be read") {
+  Keys keys;
+  FakeEngine engine(keys.listen());
+  std::ofstream(keys.allowed, std::ios::app) << "not a line\n";
+
+  Dealer dealer = connect(engine.endpoint(), keys.ada.secret_path, keys.engine.public_path);
+
+  CHECK(next(dealer, engine) == Dealer::News::refused);
+}
+
+TEST_CASE("beyond loopback an engine listens with keys") {
+  Keys keys;
+  FakeEngine engine(keys.listen("tcp://0.0.0.0:0"));
+  CHECK(engine.router().endpoints().size() == 1);
+}
+
+TEST_CASE("files of keys that are unsafe or none are refused before anything is bound") {
+  Keys keys;
+  const auto code_of = [](const RouterOptions& options) {
+    const auto context = open_context().value();
+    const auto router = Router::open(*context, options);
+    return router ? Code::ok : router.error().code;
+  };
+  RouterOptions options = keys.listen();
+
+  options.key_file = keys.folder / "missing";
+  CHECK(code_of(options) == Code::not_found);
+  options.key_file = keys.allowed;
+  CHECK(code_of(options) == Code::invalid_argument);
+  options = keys.listen();
+  options.allowed_keys_file = keys.folder / "missing";
+  CHECK(code_of(options) == Code::not_found);
+  options = keys.listen();
+  ::chmod(keys.engine.secret_path.c_str(), 0640);
+  CHECK(code_of(options) == Code::permission_denied);
+  ::chmod(keys.engine.secret_path.c_str(), 0600);
+  CHECK(code_of(options) == Code::ok);
+}
+
+TEST_CASE("new keys are written once, the secret one for its owner alone") {
+  Folder folder;
+  const KeyFiles files = create_key_files(folder / "keys", "ada").value();
+
+  CHECK((std::filesystem::status(files.secret_path).permissions() & std::filesystem::perms{077}) ==
+        std::filesystem::perms::none);
+  const KeyPair pair = read_secret_key(files.secret_path).value();
+  CHECK(pair.public_key == files.key.public_key);
+  CHECK(pair.secret_key.size() == 40);
+  CHECK(read_public_key(files.public_path).value() == files.key);
+  CHECK(create_key_files(folder / "keys", "ada").error().code == Code::already_exists);
+  CHECK(read_secret_key(files.secret_path).value().secret_key == pair.secret_key);
+  CHECK(create_key_files(folder / "keys", "../ada").error().code == Code::invalid_argument);
+  CHECK(create_key_files(folder / "keys", "").error().code == Code::invalid_argument);
+  ::chmod((folder / "keys").c_str(), 0755);
+  CHECK(create_key_files(folder / "keys", "eve").error().code == Code::permission_denied);
+}
+
+TEST_CASE("allowed keys are added, listed and revoked by name") {
+  Keys keys;
+  REQUIRE(allow_key(keys.allowed, keys.eve.key).has_value());
+  CHECK(read_allowed_keys(keys.allowed).value() == std::vector{keys.ada.key, keys.eve.key});
+  CHECK(allow_key(keys.allowed, keys.eve.key).error().code == Code::already_exists);
+  CHECK(allow_key(keys.allowed, {"other", keys.eve.key.public_key}).error().code ==
+        Code::already_exists);
+  CHECK(allow_key(keys.allowed, {"bob", "no key"}).error().code == Code::invalid_argument);
+
+  REQUIRE(revoke_key(keys.allowed, "ada").has_value());
+
+  CHECK(read_allowed_keys(keys.allowed).value() == std::vector{keys.eve.key});
+  CHECK(revoke_key(keys.allowed, "ada").error().code == Code::not_found);
+  CHECK(revoke_key(keys.folder / "missing", "ada").error().code == Code::not_found);
+}
+
+TEST_CASE("a line that is no key, or there twice, is named") {
+  Keys keys;
+  std::ofstream(keys.allowed, std::ios::app) << "# a remark\n\n  bob   tooshort\n";
+  CHECK_THAT(read_allowed_keys(keys.allowed).error().message, ::test::ContainsSubstring(":5"));
+
+  std::ofstream(keys.allowed) << keys.ada.key.name << ' ' << keys.ada.key.public_key << "\nada2 "
+                              << keys.ada.key.public_key << '\n';
+  CHECK(read_allowed_keys(keys.allowed).error().code == Code::invalid_argument);
+}
+
+TEST_CASE("half of the keys is refused") {
+  Keys keys;
+  ClientOptions options;
+  options.endpoint = "tcp://127.0.0.1:1";
+  options.key_file = keys.ada.secret_path;
+  CHECK(route_of(options).error().code == Code::invalid_argument);
+  options.engine_key_file = keys.engine.public_path;
+  CHECK(route_of(options).has_value());
+  options.key_file.clear();
+  CHECK(route_of(options).error().code == Code::invalid_argument);
+}
+
+TEST_CASE("large and odd files are no key files") {
+  Folder folder;
+  std::ofstream(folder / "large") << std::string(2 << 20, 'x');
+  ::chmod((folder / "large").c_str(), 0600);
+  ::chmod(folder.path().c_str(), 0700);
+  CHECK(read_secret_key(folder / "large").error().code == Code::invalid_argument);
+  CHECK(read_secret_key(folder.path()).error().code == Code::invalid_argument);
+  CHECK(read_public_key("/dev/zero").error().code == Code::invalid_argument);
+  std::ofstream(folder / "empty");
+  CHECK(read_public_key(folder / "empty").error().code == Code::invalid_argument);
+}
+
+}  // namespace jack::wire
