@@ -8,7 +8,9 @@
 #include <optional>
 #include <string>
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <jack_engine/version.h>
 
@@ -72,6 +74,14 @@ ExitStatus run_arguments(const std::vector<std::string>& arguments) {
   return run_command(*command, {arguments.begin() + 1, arguments.end()});
 }
 
+// A file that is opened while one of these is closed would get its number, and with it whatever is
+// printed.
+void open_standard_files() {
+  for (const int descriptor : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (::fcntl(descriptor, F_GETFD) < 0) ::open("/dev/null", O_RDWR);
+  }
+}
+
 // Output that got lost must not look like success.
 ExitStatus flush_output(ExitStatus status) {
   errno = 0;
@@ -90,6 +100,7 @@ std::vector<Command> all_commands() {
 }
 
 int run_program(int argc, const char* const* argv) {
+  open_standard_files();
   try {
     const std::vector<std::string> arguments(argv + std::min(argc, 1), argv + argc);
     return static_cast<int>(flush_output(run_arguments(arguments)));

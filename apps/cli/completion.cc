@@ -161,9 +161,9 @@ std::string fish_option(const Command& command, const Option& option) {
     const bool is_long = name.starts_with("--");
     line += fmt::format(" -{} {}", is_long ? "l" : "s", name.substr(is_long ? 2 : 1));
   }
-  if (!is_flag(option)) line += option.names.empty() ? "" : " -r";
+  const bool has_value = !is_flag(option) && !option.names.empty();
+  if (has_value) line += takes_file(option) ? " -rF" : " -x";
   if (!option.choices.empty()) line += " -a " + quoted(joined(option.choices, " "));
-  if (takes_file(option)) line += " -F";
   if (takes_directory(option)) line += " -a '(__fish_complete_directories)'";
   return line + " -d " + quoted(option.help) + "\n";
 }

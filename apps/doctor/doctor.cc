@@ -60,7 +60,7 @@ Result<ExitStatus> doctor(const DoctorFlags& flags) {
   if (!settings) return settings.error();
   Findings findings;
   tell_settings(*settings, findings);
-  const Result<ExitStatus> status = examine(*settings, findings);
+  Result<ExitStatus> status = examine(*settings, findings);
   if (!status) return status;
   if (flags.json) {
     Json json = Json::object();

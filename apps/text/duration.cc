@@ -76,7 +76,7 @@ std::string short_text(Duration duration) {
   if (ms < 1000) return fmt::format("{}ms", ms);
   if (ms < 60'000) {
     return ms % 1000 == 0 ? fmt::format("{}s", ms / 1000)
-                          : fmt::format("{:.1f}s", static_cast<double>(ms / 100) / 10);
+                          : fmt::format("{}.{}s", ms / 1000, ms % 1000 / 100);
   }
   for (std::size_t i = 0; i + 1 < kUnits.size(); ++i) {
     if (ms < kUnits[i].ms) continue;

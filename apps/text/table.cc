@@ -72,6 +72,7 @@ std::string Table::line(const std::vector<Cell>& cells, const std::vector<std::s
 std::string Table::text(const TableStyle& style) const {
   const std::vector<std::size_t> widths = this->widths(style.width_max);
   std::vector<Cell> titles;
+  titles.reserve(columns_.size());
   for (const Column& column : columns_) titles.emplace_back(column.title, Tone::title);
 
   std::string text = line(titles, widths, style.colour);

@@ -27,10 +27,6 @@ bool ends_task(EventKind kind) {
          kind == EventKind::cancelled || kind == EventKind::expired;
 }
 
-Error not_found(const TaskId& task) {
-  return {Code::not_found, "there is no task " + to_string(task)};
-}
-
 }  // namespace
 
 // Refuses what the state would refuse whatever happens, so that it costs no entry.
@@ -178,10 +174,9 @@ void Front::tell_waiting(const Outcomes& outcomes, Output& out) {
     if (!ends_task(event.kind) || !waits_.has(event.task)) continue;
     // A retry in the same entry has begun it anew: then they go on waiting.
     const std::optional<TaskState> state = state_.state_of(event.task);
-    if (state && !is_terminal(*state)) continue;
+    if (!state || !is_terminal(*state)) continue;
     waits_.take(event.task, [&](const Wait& wait) {
-      if (send_result(wait.session->id, wait.correlation, event.task, out)) return;
-      refuse(wait.session->id, wait.correlation, not_found(event.task), out);
+      send_result(wait.session->id, wait.correlation, event.task, out);
     });
   }
 }

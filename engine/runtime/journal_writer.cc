@@ -32,12 +32,6 @@ void JournalWriter::add(Batch batch) {
   waiting_.push_back(std::move(batch));
 }
 
-void JournalWriter::add_first(Batch batch) {
-  if (batch.empty()) return;
-  waiting_bytes_ += batch.bytes();
-  waiting_.push_front(std::move(batch));
-}
-
 bool JournalWriter::can_append(SteadyTime now) const {
   if (orphan_) return false;
   return !current_ || (!current_->under_way && current_->try_at <= now);

@@ -28,7 +28,6 @@ class JournalWriter {
 
   // Goes into the journal after those added before; it is not split or joined with others.
   void add(Batch batch);
-  void add_first(Batch batch);
 
   // Bytes that wait for the one under way.
   std::size_t waiting_bytes() const { return waiting_bytes_; }

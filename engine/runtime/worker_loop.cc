@@ -297,9 +297,9 @@ void WorkerLoop::on_resume_answer(Token token, Code code) {
   if (passes(code)) resume_again_ = now_ + kWorkAgainAfter;
   // A settle of before the reconnect is still repeated: it may have been accepted then.
   if (!is_over_for(code)) return;
+  found->second.no_again = true;  // it is of no subscription
   if (!found->second.working) return;
   found->second.ended = true;
-  found->second.no_again = true;  // it is of no subscription
   found->second.job->request_stop();
 }
 

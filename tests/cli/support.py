@@ -19,7 +19,7 @@ import unittest
 # waits as long.
 PATIENCE = 60
 
-JACK = pathlib.Path(os.environ["JACK_BINARY"] if "JACK_BINARY" in os.environ else sys.argv[1])
+JACK = pathlib.Path(os.environ["JACK_BINARY"] if "JACK_BINARY" in os.environ else sys.argv[1]).absolute()
 
 
 def main():

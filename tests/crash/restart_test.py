@@ -193,38 +193,6 @@ class Damage(Filled):
         self.make("--keep-journal", large=8)
         self.assertGreater(self.sweep("journal.db", 10), 0)
 
-    def test_damaged_payloads_are_named(self):
-        self.make()
-        self.check_bodies(lambda task: task * 20)
-
-    def test_damaged_results_are_named(self):
-        self.make()
-        self.check_bodies(lambda task: task[::-1] * 20)
-
-    def check_bodies(self, body_of):
-        data = (self.original / "tasks.db").read_bytes()
-        places = {task: data.find(body_of(task)) for task in self.before}
-        task, at = next((task, at) for task, at in places.items() if at >= 0)
-        copy = self.damaged_copy("tasks.db", self.flip(at + 100))
-        self.assertTrue(self.is_named(copy, f"that of {rig.text_of(task)}"))
-
-    def test_damage_amid_the_wal_of_the_journal_is_named(self):
-        # After a kill the WAL holds entries that are nowhere else. SQLite itself takes a frame that is
-        # damaged for the end of it.
-        engine = self.engine(data_dir=self.folder / "original")
-        self.restart(engine)
-        client = self.peer(engine)
-        tasks = [rig.new_id() for _ in range(40)]
-        for task in tasks:
-            self.assertEqual(client.items(rig.SUBMIT, [rig.spec(task, "q", task * 20)]), [rig.OK])
-        self.before = self.read(engine)
-        engine.kill()
-        self.original = engine.data_dir
-        at = (self.original / "journal.db-wal").read_bytes().find(tasks[5] * 20)
-        self.assertGreater(at, 0)
-        copy = self.damaged_copy("journal.db-wal", self.flip(at))
-        self.assertTrue(self.is_named(copy, "journal.db-wal"))
-
     def test_a_file_that_was_cut_is_named(self):
         self.make()
         for part in (0.3, 0.7):

@@ -111,6 +111,34 @@ TEST_CASE("`again` counts once per lease, whatever becomes of its settles") {
   CHECK(worker.take_deliveries().size() == 1);
 }
 
+TEST_CASE("`again` of a refused settle is not counted anew when the lease ends") {
+  Harness jack;
+  jack.submit("mail", "a");
+  jack.submit("post", "b");
+  RawSession worker(jack);
+  RawSession other(jack);
+  worker.work(1, 1, {"mail"});
+  other.work(1, 1, {"post"});
+  const auto tasks = worker.take_deliveries();
+  const auto others = other.take_deliveries();
+  wire::Settle::Item item;
+  item.task = tasks.at(0).spec.id;
+  item.token = tasks[0].token;
+  item.again = true;
+  const std::string big((1 << 20) + 1, 'x');
+  item.result = big;
+  worker.say(wire::Settle{2, {item}});
+  CHECK(worker.expect_code() == Code::payload_too_large);
+  // Both tasks are cancelled by one message, so both workers are told in one turn.
+  RawSession client(jack);
+  client.say(wire::Cancel{1, {others.at(0).spec.id, tasks[0].spec.id}, "enough"});
+  CHECK(worker.expect<wire::Ended>().items.at(0).outcome == Outcome::cancelled);
+  CHECK(other.expect<wire::Ended>().items.at(0).reason == "enough");
+  worker.settle(tasks[0], true);
+  CHECK(worker.expect_code() == Code::lease_lost);
+  CHECK(workers_of(jack, "mail") == 1);
+}
+
 TEST_CASE("`again` for another session's lease counts for nobody") {
   Harness jack;
   jack.submit("mail", "a");
@@ -298,6 +326,23 @@ TEST_CASE("a worker with several subscriptions is told which one a task came by"
   const auto next = worker.take_deliveries();
   REQUIRE(next.size() == 1);
   CHECK(next[0].subscription == 2);
+}
+
+TEST_CASE("large stored tasks are read as they are needed, and make room for others") {
+  Harness jack;
+  TaskSpec spec;
+  spec.queue = "mail";
+  for (int i = 0; i < 100; ++i) {
+    spec.payload.assign(200'000, static_cast<char>('a' + i % 26));
+    jack.submit(spec);
+  }
+  jack.advance(2s);
+  jack.restart();
+  for (int i = 0; i < 100; ++i) {
+    const Lease lease = jack.claim("mail");
+    CHECK(lease.spec.payload == std::string(200'000, static_cast<char>('a' + i % 26)));
+    jack.succeed(lease);
+  }
 }
 
 TEST_CASE("a queue of stored tasks is drained in order") {

@@ -1,4 +1,6 @@
 // What happens when the disk is full, the journal fails, the store fails.
+#include <filesystem>
+
 #include <jack_engine/testing/harness.h>
 
 #include "tests/catch.hpp"
@@ -184,6 +186,63 @@ TEST_CASE("a store that cannot be read stops the engine when a task's spec is ne
   CHECK(jack.get(task).error().code == Code::corruption);
 }
 
+TEST_CASE("a task whose stored spec has vanished stops the engine") {
+  Harness jack;
+  const TaskId task = jack.submit("mail", "a");
+  jack.advance(2s);
+  jack.impl().rig().store().damage_rows(true);
+  CHECK_FALSE(jack.claim("mail"));
+  CHECK(jack.fact("failure").find("corruption: the spec of task") == 0);
+  CHECK(jack.get(task).error().code == Code::not_found);
+}
+
+TEST_CASE("stored history that is damaged is refused, not skipped") {
+  Harness jack;
+  jack.submit("mail", "a");
+  jack.advance(2s);
+  jack.restart();
+  jack.impl().rig().store().damage_rows(true);
+  RawSession session(jack);
+  wire::Watch watch;
+  watch.correlation = 5;
+  watch.after = Position{};
+  session.say(watch);
+  CHECK(session.expect_code() == Code::corruption);
+  CHECK(jack.fact("watches") == "0");
+}
+
+TEST_CASE("a journal that cannot be read on stops the engine") {
+  Harness jack;
+  jack.submit("mail", "a");
+  jack.impl().rig().transport().fail_reading({Code::corruption, "a page is damaged"});
+  jack.advance(2s);
+  CHECK(jack.try_submit(spec_with_id(jack, 1)).error().code == Code::stopped);
+  CHECK(jack.fact("failure") == "corruption: a page is damaged");
+}
+
+TEST_CASE("a store that was lost is not made up for by half a journal") {
+  const std::string folder = std::filesystem::temp_directory_path() / "jack-faults-XXXXXX";
+  std::string path = folder;
+  REQUIRE(mkdtemp(path.data()) != nullptr);
+  {
+    Harness jack({.transport = "local", .data_dir = path});
+    jack.submit("mail", "a");
+    jack.advance(2s);
+    jack.submit("mail", "b");
+    jack.advance(2s);
+    jack.submit("mail", "c");
+    Rig& rig = jack.impl().rig();
+    rig.crash();
+    for (const char* name : {"/tasks.db", "/tasks.db-wal", "/tasks.db-shm"}) {
+      std::filesystem::remove(path + name);
+    }
+    const Result<void> opened = rig.open();
+    REQUIRE_FALSE(opened);
+    CHECK(opened.error().code == Code::corruption);
+  }
+  std::filesystem::remove_all(path);
+}
+
 TEST_CASE("a read that fails is answered with its error, and the engine goes on") {
   Harness jack;
   const TaskId task = jack.submit("mail", "a");
@@ -226,6 +285,41 @@ TEST_CASE("while the store is far behind, submits wait and all else goes on") {
   // Those that waited have been taken meanwhile.
   CHECK(jack.impl().rig().loop().state().queue("bulk")->counts.queued ==
         static_cast<std::uint64_t>(taken + 1) * 1000);
+}
+
+TEST_CASE("submits that cannot even wait are refused, and nothing of them is taken") {
+  Harness jack;
+  jack.submit("mail", "a");
+  FaultyStore& store = jack.impl().rig().store();
+  store.hold_flushes();
+  jack.advance(2s);
+  RawSession client(jack);
+  std::vector<std::string> specs;
+  for (std::uint64_t i = 0; i < 8; ++i) {
+    TaskSpec spec = spec_with_id(jack, i);
+    spec.queue = "bulk";
+    spec.payload.assign(1'000'000, 'x');
+    specs.push_back(encoded(spec));
+  }
+  int answered = 0;
+  Code refused = Code::ok;
+  for (wire::Correlation c = 1; c <= 20 && refused == Code::ok; ++c) {
+    // Other tasks each time: the last byte of the id, which stands behind its head.
+    for (std::string& spec : specs) spec[18] = static_cast<char>(c);
+    client.say(wire::Submit{c, {specs.begin(), specs.end()}});
+    const wire::Reply* reply = client.next();
+    if (reply == nullptr) continue;
+    if (const auto* no = std::get_if<wire::Refused>(reply)) refused = no->code;
+    ++answered;
+  }
+  CHECK(refused == Code::unavailable);
+  store.release_flushes();
+  jack.advance(2s);
+  int later = 0;
+  while (client.next() != nullptr) ++later;
+  CHECK(later >= 8);
+  CHECK(jack.impl().rig().loop().state().queue("bulk")->counts.queued ==
+        static_cast<std::uint64_t>(answered - 1 + later) * 8);
 }
 
 TEST_CASE("an engine that stops in order leaves nothing to recover") {

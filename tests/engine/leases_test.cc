@@ -199,6 +199,52 @@ TEST_CASE("a resume needs a subscription, and a lease that stands") {
   CHECK(jack.succeed(lease) == Code::ok);
 }
 
+TEST_CASE("a lease that has ended cannot be resumed, by its own session either") {
+  Harness jack;
+  const TaskId task = jack.submit("mail", "a");
+  RawSession worker(jack);
+  worker.work(1, 1, {"mail"});
+  const auto tasks = worker.take_deliveries();
+  jack.cancel(task);
+  worker.next();
+  worker.say(wire::Resume{2, 1, {{task, tasks.at(0).token}}});
+  CHECK(worker.expect_code() == Code::lease_lost);
+}
+
+TEST_CASE("a worker that resumes and goes at once loses what it resumed") {
+  Harness jack({.transport = GENERATE("memory", "local")});
+  const TaskId task = jack.submit("mail", "a");
+  const Lease lease = jack.claim("mail");
+  jack.restart();
+  RawSession worker(jack);
+  worker.work(1, 0, {"mail"});
+  worker.say(wire::Resume{2, 1, {{task, lease.token}}});
+  worker.say(wire::Bye{});
+  jack.advance(0s);
+  CHECK(jack.state(task) == TaskState::scheduled);
+  CHECK(jack.error(task) == "its worker went away");
+}
+
+TEST_CASE("thousands of leases of a broken connection end after their grace, each once") {
+  Harness jack;
+  RawSession worker(jack);
+  for (std::uint32_t subscription = 1; subscription <= 2; ++subscription) {
+    std::vector<TaskSpec> specs(1000);
+    for (TaskSpec& spec : specs) spec.queue = "mail" + std::to_string(subscription);
+    worker.say(wire::Work{1, subscription, 1000, 0s, {specs[0].queue}});
+    jack.submit_all(specs);
+  }
+  for (int breaks = 0; breaks < 2; ++breaks) {
+    REQUIRE(worker.take_deliveries().size() == (breaks == 0 ? 2000 : 0));
+    worker.vanish();
+    jack.advance(1s);
+  }
+  CHECK(jack.fact("leases") == "2000");
+  jack.advance(4s);
+  CHECK(jack.fact("leases") == "0");
+  CHECK(jack.fact("running") == "0");
+}
+
 TEST_CASE("an engine that stood still takes nobody for silent") {
   Harness jack({.transport = GENERATE("memory", "local")});
   jack.submit("mail", "a");

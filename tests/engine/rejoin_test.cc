@@ -68,6 +68,29 @@ TEST_CASE("unanswered settles are repeated after joining again, their `again` co
   CHECK(jack.fact("running") == "0");
 }
 
+TEST_CASE(
+    "a lease that ended while the engine was pushed out is not resumed, and its worker told") {
+  Harness jack;
+  const TaskId task = jack.submit("mail", "a");
+  const Lease lease = jack.claim("mail");
+  EntryHeader header;
+  header.engine.fill(1);
+  header.incarnation[0] = 200;
+  header.number = 1;
+  header.time = jack.now();
+  EntryBuilder builder;
+  builder.add(JoinCommand{});
+  SettleCommand lost;
+  lost.task = task;
+  lost.token = lease.token;
+  lost.outcome = Outcome::lost;
+  builder.add(lost);
+  jack.impl().rig().append_foreign(builder.close(header));
+  jack.submit("other", "x");
+  CHECK(jack.ended(lease) == Outcome::lost);
+  CHECK(jack.succeed(lease) == Code::lease_lost);
+}
+
 TEST_CASE("a worker of the engine's own process loses its lease when the engine is pushed out") {
   Harness jack;
   const TaskId task = jack.submit("mail", "a");

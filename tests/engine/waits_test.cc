@@ -105,6 +105,21 @@ TEST_CASE("a wait goes on over failed attempts, and over a retry in the same ent
   CHECK(session.expect<wire::ResultMessage>().result == "at last");
 }
 
+TEST_CASE("a wait for a stored task that is being retried waits for its new cycle") {
+  Harness jack;
+  const TaskId task = jack.submit("mail", "a");
+  jack.fail(jack.claim("mail"), "no", {.retry = false});
+  jack.advance(5s);
+  jack.restart();
+  RawSession session(jack);
+  session.say(wire::Retry{1, {task}});
+  session.say(wire::Wait{2, task, 1h});  // when it arrives, the retry has not been applied
+  CHECK(session.expect_code() == Code::ok);
+  CHECK(session.next() == nullptr);
+  jack.succeed(jack.claim("mail"), "at last");
+  CHECK(session.expect<wire::ResultMessage>().result == "at last");
+}
+
 TEST_CASE("a session that goes takes its waits along") {
   Harness jack;
   const TaskId task = jack.submit("mail", "a");

@@ -190,9 +190,10 @@ TEST_CASE("a blob of events is read back like the log it was cut from") {
   EventLog log;
   log.begin_after(6);
   std::vector<EventView> events(3);
+  const std::string texts[] = {"some text", std::string(300, 'x'), std::string(70'000, 'y')};
   for (std::uint32_t i = 0; i < 3; ++i) {
     events[i].position = {7, i};
-    events[i].text = "some text";
+    events[i].text = texts[i];
   }
   log.add(7, events);
   log.add(8, {});
@@ -209,7 +210,7 @@ TEST_CASE("a blob of events is read back like the log it was cut from") {
   CHECK(some.events.size() == 1);
   CHECK(some.last == Position{7, 0});
   // What is not such a blob is refused, wherever it is cut off.
-  for (std::size_t size = 0; size < cut.blob.size(); ++size) {
+  for (std::size_t size = 0; size < cut.blob.size(); size += size < 1000 ? 1 : 997) {
     EventPart none;
     const Result<void> read = read_blob(cut.blob.substr(0, size), {}, 1 << 20, none);
     if (!read) CHECK(read.error().code == Code::corruption);

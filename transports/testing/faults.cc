@@ -58,7 +58,7 @@ void FaultyTransport::poll(Polled& out) {
   }
   std::move(made_up_.begin(), made_up_.end(), std::back_inserter(out.fates));
   made_up_.clear();
-  if (polled.failed) out.failed = std::move(polled.failed);
+  out.failed = read_fault_ ? std::exchange(read_fault_, std::nullopt) : std::move(polled.failed);
 }
 
 void FaultyStore::begin_flush(std::shared_ptr<const Flush> flush) {
@@ -92,6 +92,7 @@ Result<std::optional<StoredTask>> FaultyStore::find(const TaskId& id) {
 
 Result<std::optional<std::string>> FaultyStore::spec(const TaskId& id) {
   if (read_fault_) return *read_fault_;
+  if (damage_) return std::optional<std::string>();
   return inner_->spec(id);
 }
 
@@ -109,6 +110,7 @@ Result<std::string> FaultyStore::output(const TaskId& id, std::uint64_t offset,
 Result<std::vector<std::string>> FaultyStore::events_after(std::uint64_t entry,
                                                            std::uint64_t bytes_max) {
   if (read_fault_) return *read_fault_;
+  if (damage_) return std::vector<std::string>{"no events"};
   return inner_->events_after(entry, bytes_max);
 }
 

@@ -35,6 +35,8 @@ class FaultyTransport final : public Transport {
   bool is_holding() const { return held_.has_value(); }
   // poll() has something to yield of which the descriptor knows nothing.
   bool has_news() const { return !made_up_.empty(); }
+  // Nothing can be read any more.
+  void fail_reading(Error error) { read_fault_ = std::move(error); }
   // A transport that is shared has several engines; the loop of a rig is told that it is one.
   void pretend_shared() { pretend_shared_ = true; }
 
@@ -59,6 +61,7 @@ class FaultyTransport final : public Transport {
   std::deque<AppendFault> faults_;
   bool hold_ = false;
   std::optional<std::pair<AppendTicket, Buffer>> held_;
+  std::optional<Error> read_fault_;
   bool pretend_shared_ = false;
   std::vector<AppendFate> made_up_;  // fates that the inner transport does not know
   std::vector<std::pair<AppendTicket, AppendTicket>> tickets_;  // the inner one's, and ours
@@ -74,6 +77,8 @@ class FaultyStore final : public Store {
   void fail_next_flush(Error error) { fault_ = std::move(error); }
   // Every read fails from now on; nothing: they go on.
   void fail_reads(std::optional<Error> error) { read_fault_ = std::move(error); }
+  // Specs are not found, and events come as bytes that are none.
+  void damage_rows(bool damage) { damage_ = damage; }
   void hold_flushes() { hold_ = true; }
   void release_flushes();
   void set_room_bytes(std::optional<std::uint64_t> bytes) { room_bytes_ = bytes; }
@@ -102,6 +107,7 @@ class FaultyStore final : public Store {
   std::optional<Error> failed_;  // what the next flushed() tells
   std::optional<Error> stopped_;
   std::optional<Error> read_fault_;
+  bool damage_ = false;
   bool hold_ = false;
   std::shared_ptr<const Flush> held_;
   std::optional<std::uint64_t> room_bytes_;
