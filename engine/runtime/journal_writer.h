@@ -15,6 +15,19 @@
 
 namespace jack {
 
+// An entry that has been closed and appended, from its first append to its answer.
+struct EntryOnItsWay {
+  Batch batch;
+  std::uint64_t number = 0;
+  Buffer bytes;
+  std::optional<AppendTicket> under_way;
+  bool answered = false;
+  bool absent = true;  // surely not in the journal, so it may be changed
+  SteadyTime sent_at;
+  SteadyTime try_at;
+  std::uint32_t tries = 0;
+};
+
 // Not thread-safe. The loop owns it.
 class JournalWriter {
  public:
@@ -65,25 +78,12 @@ class JournalWriter {
   SteadyTime sent_at() const { return answered_sent_at_; }
 
  private:
-  // An entry that has been closed and appended, from its first append to its answer.
-  struct Current {
-    Batch batch;
-    std::uint64_t number = 0;
-    Buffer bytes;
-    std::optional<AppendTicket> under_way;
-    bool answered = false;
-    bool absent = true;  // surely not in the journal, so it may be changed
-    SteadyTime sent_at;
-    SteadyTime try_at{};
-    std::uint32_t tries = 0;
-  };
-
   Transport& transport_;
   const Id128 engine_;
   Id128 incarnation_{};
   std::uint64_t epoch_ = 1;
   std::uint64_t next_number_ = 1;
-  std::optional<Current> current_;
+  std::optional<EntryOnItsWay> current_;
   std::deque<Batch> waiting_;
   std::size_t waiting_bytes_ = 0;
   // An append of an incarnation that is over; its fate means nothing any more.

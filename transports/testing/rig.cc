@@ -159,7 +159,8 @@ void Rig::run() {
     if (!waits || transport_->descriptor() < 0) return;
     wait_for_disk();
   }
-  JACK_ASSERT(!"the loop never comes to rest");
+  const bool comes_to_rest = false;
+  JACK_ASSERT(comes_to_rest);
 }
 
 void Rig::wait_for_disk() {
