@@ -33,6 +33,7 @@ bool asks_for_help(const std::vector<std::string>& arguments) {
 
 ExitStatus refuse_command(const std::string& name, const std::vector<Command>& commands) {
   std::vector<std::string> names;
+  names.reserve(commands.size());
   for (const Command& command : commands) names.push_back(command.name());
   const std::optional<std::string> meant = nearest(name, names);
   complain(fmt::format("there is no command '{}'{}; `jack --help` lists them", name,

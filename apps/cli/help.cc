@@ -28,7 +28,8 @@ std::string entries_text(const std::vector<Entry>& entries) {
   std::string text;
   for (const Entry& entry : entries) {
     const std::string lines = wrapped(entry.text, column, kColumns);
-    std::string line = std::string(kIndent, ' ') + entry.head;
+    std::string line(kIndent, ' ');
+    line += entry.head;
     if (width_of(line) + kIndent <= column) {
       line.append(column - width_of(line), ' ');
       text += line + lines.substr(std::min(column, lines.size()));
@@ -99,6 +100,7 @@ std::string help_of(const std::vector<Command>& commands) {
       "usage: jack COMMAND [ARGUMENT…]\n\n"
       "Hands tasks between agents and never loses one.\n";
   std::vector<Entry> entries;
+  entries.reserve(commands.size());
   for (const Command& command : commands) entries.push_back({command.name(), command.summary()});
   text += section("Commands", entries);
   text +=

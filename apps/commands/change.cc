@@ -61,7 +61,7 @@ void add_common_flags(Command& command, ChangeFlags& flags) {
 }
 
 Command task_command(const std::string& name, const std::string& summary,
-                     std::shared_ptr<ChangeFlags> flags,
+                     const std::shared_ptr<ChangeFlags>& flags,
                      const std::function<Result<void>(Client&, const TaskId&)>& change) {
   Command command(name, summary);
   command.argument("ID", flags->tasks, "the tasks").run([flags, change] {

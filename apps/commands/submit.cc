@@ -1,4 +1,6 @@
 // `jack submit`: hand in a task.
+#include <algorithm>
+#include <cmath>
 #include <memory>
 #include <utility>
 
@@ -32,7 +34,7 @@ struct SubmitFlags {
 };
 
 std::uint32_t permille(double value) {
-  return static_cast<std::uint32_t>(std::min(value, 1e6) * 1000 + 0.5);
+  return static_cast<std::uint32_t>(std::lround(std::min(value, 1e6) * 1000));
 }
 
 // What the flags leave open follows from the task that the caller is running, if it is.

@@ -44,6 +44,7 @@ void make_nonblocking(const Descriptor& descriptor) {
 
 std::vector<char*> pointers_to(const std::vector<std::string>& texts) {
   std::vector<char*> pointers;
+  pointers.reserve(texts.size() + 1);
   for (const std::string& text : texts) pointers.push_back(const_cast<char*>(text.c_str()));
   pointers.push_back(nullptr);
   return pointers;
@@ -87,7 +88,8 @@ struct Launch {
 // One program from its start to its end.
 class Process {
  public:
-  Process(const ProcessOptions& options, std::stop_token stop) : options_(options), stop_(stop) {}
+  Process(const ProcessOptions& options, std::stop_token stop)
+      : options_(options), stop_(std::move(stop)) {}
 
   ProcessEnd run() {
     if (!start()) return {Ending::not_started, errno, {}};

@@ -53,7 +53,7 @@ Result<bool> EmptinessWatch::look(Client& client, std::optional<Position>& after
     if (!now) return now.error();
     after = *now;
   }
-  const Result<bool> empty = is_empty(client);
+  Result<bool> empty = is_empty(client);
   if (!empty || *empty) return empty;
   if (const Result<void> waited = wait_for_change(client, *after, stop); !waited) {
     return waited.error();
@@ -91,7 +91,7 @@ Result<void> EmptinessWatch::wait_for_change(Client& client, Position& after,
       changed = may_empty(event);
       return !changed && !stop.stop_requested();
     };
-    const Result<void> watched = client.watch(options, take, kCallTime);
+    Result<void> watched = client.watch(options, take, kCallTime);
     const bool later = !watched && (watched.error().code == Code::timed_out ||
                                     watched.error().code == Code::unavailable);
     if (!watched && !later) return watched;
