@@ -140,7 +140,6 @@ Result<void> Database::guard(const DatabaseOptions& options) {
 
 Result<void> Database::configure(const DatabaseOptions& options) {
   std::vector<std::pair<std::string, std::string>> pragmas{
-      {"cache_size = -" + std::to_string(options.cache_bytes >> 10), ""},
       {"foreign_keys = ON", ""},
       {"temp_store = MEMORY", ""},
   };
@@ -153,6 +152,8 @@ Result<void> Database::configure(const DatabaseOptions& options) {
     pragmas.emplace_back("journal_size_limit = " + kept, kept);
     pragmas.emplace_back("secure_delete = OFF", "0");
   }
+  // Behind the page size: SQLite turns bytes into pages when this is set, and does not look again.
+  pragmas.emplace_back("cache_size = -" + std::to_string(options.cache_bytes >> 10), "");
   for (const auto& [pragma, expected] : pragmas) {
     if (Result<void> done = set(pragma, expected); !done) return done;
   }

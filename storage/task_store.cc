@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "engine/assert.h"
+#include "engine/thread_name.h"
 
 namespace jack {
 namespace {
@@ -117,6 +118,7 @@ std::uint64_t TaskStore::room_bytes() {
 }
 
 void TaskStore::run() {
+  name_thread("jack-store");
   for (;;) {
     switch (wait_for_work()) {
       case Work::flush:

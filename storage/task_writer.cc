@@ -55,7 +55,7 @@ Result<std::unique_ptr<TaskWriter>> TaskWriter::open(const TaskWriterOptions& op
   DatabaseOptions file;
   file.path = options.path;
   file.schema = task_schema();
-  file.cache_bytes = 16 << 20;
+  file.cache_bytes = 48 << 20;
   file.row_bytes_max = kTaskRowBytesMax;
   file.wal_kept_bytes = 2 * options.wal_bytes;
   file.vfs = options.vfs;

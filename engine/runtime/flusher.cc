@@ -6,8 +6,8 @@
 namespace jack {
 namespace {
 
-constexpr std::size_t kFlushTasks = 10'000;
-constexpr std::size_t kFlushBytes = 16u << 20;
+constexpr std::size_t kFlushTasks = 40'000;
+constexpr std::size_t kFlushBytes = 32u << 20;
 constexpr Duration kFlushAfter{1000};
 
 // Unflushed changes beyond which submits wait. As much again may be in the flush under way.

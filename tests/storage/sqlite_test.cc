@@ -78,6 +78,23 @@ TEST_CASE("a new database has the settings that durability and safety rest on") 
   CHECK(value_of(*database, pragma) == value);
 }
 
+// The limit was once counted in pages of 4 KiB, because it was set before the page size: a cache of
+// 16 MiB grew to 128.
+TEST_CASE("a transaction larger than the cache goes to the WAL before its commit") {
+  const TemporaryDirectory directory;
+  DatabaseOptions options = at(directory.file("t.db"));
+  options.cache_bytes = 1 << 20;
+  const std::unique_ptr<Database> database = opened(options);
+
+  Result<Transaction> transaction = Transaction::begin(*database);
+  REQUIRE(transaction);
+  Result<Statement> insert = database->prepare("INSERT INTO thing(text) VALUES(zeroblob(10000))");
+  REQUIRE(insert);
+  for (int i = 0; i < 400; ++i) REQUIRE(insert->run());
+
+  CHECK(std::filesystem::file_size(directory.file("t.db-wal")) > 2'000'000);
+}
+
 TEST_CASE("a database and its WAL are the owner's alone") {
   const TemporaryDirectory directory;
   const mode_t mask = ::umask(0);
