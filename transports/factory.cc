@@ -15,6 +15,7 @@
 #include "engine/runtime/clock.h"
 #include "engine/runtime/driver.h"
 #include "engine/runtime/loop.h"
+#include "engine/thread_name.h"
 #include "engine/wire/router.h"
 #include "engine/wire/socket.h"
 #include "engine/wire/wake.h"
@@ -179,6 +180,7 @@ LoopOptions Engine::Impl::loop_options(const Parts& parts) const {
 }
 
 void Engine::Impl::run(std::promise<Result<void>> opened) {
+  name_thread("jack-engine");
   const SystemClock clock;
   Result<Parts> parts = open_parts(options_, clock);
   if (!parts) return opened.set_value(std::move(parts).error());

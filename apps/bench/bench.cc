@@ -166,6 +166,7 @@ Json settings_json(const BenchFlags& flags) {
       .set("threads", load.threads)
       .set("prefetch", load.prefetch)
       .set("batch", load.batch)
+      .set("wait", load.wait)
       .set("embedded", flags.is_embedded());
   if (flags.is_embedded()) {
     json.set("durability", flags.durability).set("transport", flags.transport);
@@ -269,7 +270,11 @@ Command bench_command() {
       .option("--payload", "BYTES", load.payload_bytes, "of each, and of its result (default: 256)")
       .option("--clients", "N", load.clients, "that submit at the same time (default: 4)")
       .option("--batch", "N", load.batch,
-              "tasks of one submit; 1: one by one, each waiting for the result before (default: 1)")
+              "tasks of one submit (default: 1); of more than one, a client has two batches under "
+              "way")
+      .flag("--wait", load.wait,
+            "each client waits for the result before it submits again; else until the task is "
+            "accepted")
       .option("--workers", "N", load.workers, "0: the tasks stay queued (default: 2)")
       .option("--threads", "N", load.threads, "of each worker (default: 1)")
       .option("--prefetch", "N", flags->prefetch,
@@ -290,7 +295,8 @@ Command bench_command() {
           "queued.")
       .example("jack bench --batch 1000", "throughput in batches")
       .example("jack bench --clients 64", "one by one, 64 at a time")
-      .example("jack bench --clients 1 --workers 1 --tasks 10000", "latency of one task at a time")
+      .example("jack bench --wait --clients 1 --workers 1 --tasks 10000",
+               "latency of one task at a time")
       .example("jack bench --workers 0 --batch 1000 --tasks 1000000", "a million tasks queued")
       .status(ExitStatus::done, "measured")
       .run([flags] { return bench(*flags); });

@@ -9,6 +9,7 @@
 
 #include "apps/commands/outcome.h"
 #include "engine/guarded_by.h"
+#include "engine/thread_name.h"
 
 namespace jack::app {
 namespace {
@@ -125,6 +126,7 @@ Settlement Load::handle(const Attempt& attempt) {
 }
 
 void Load::run_client(Range range) {
+  name_thread("jack-client");
   Result<Client> client = engine_.client();
   if (!client) return fail(client.error());
   if (const Result<void> submitted = submit_all(*client, range); !submitted) {
@@ -133,12 +135,12 @@ void Load::run_client(Range range) {
 }
 
 Result<void> Load::submit_all(Client& client, Range range) {
-  const bool one_by_one = options_.batch == 1;
+  const bool waits = options_.workers != 0 && (options_.batch > 1 || options_.wait);
   std::optional<TaskId> before;
   std::uint64_t before_number = 0;
   std::vector<std::int64_t> to_result;
   const auto wait = [&]() -> Result<void> {
-    if (!before || options_.workers == 0) return {};
+    if (!before || !waits) return {};
     const Result<TaskResult> result = client.wait(*before, kForever);
     if (!result) return result.error();
     to_result.push_back(now_ns() - submitted_at_[before_number]);
@@ -148,16 +150,16 @@ Result<void> Load::submit_all(Client& client, Range range) {
     const Range batch{next, std::min<std::uint64_t>(next + options_.batch, range.end)};
     const Result<TaskId> last = submit_batch(client, batch);
     if (!last) return last.error();
-    if (!one_by_one) {
+    if (!options_.wait) {  // for the batch before, so that there is always one at work
       if (Result<void> waited = wait(); !waited) return waited;
     }
     before = *last;
     before_number = batch.end - 1;
-    if (one_by_one) {
+    if (options_.wait) {
       if (Result<void> waited = wait(); !waited) return waited;
     }
   }
-  if (!one_by_one) {
+  if (!options_.wait) {
     if (Result<void> waited = wait(); !waited) return waited;
   }
   const std::lock_guard lock(mutex_);

@@ -21,6 +21,7 @@ struct LoadOptions {
   std::uint32_t threads = 1;          // of each worker
   std::uint32_t prefetch = 0;         // of each worker
   std::uint32_t batch = 1;            // tasks of one submit
+  bool wait = false;                  // for the result of each submit before the next
 };
 
 // Where clients and workers come from.
@@ -42,8 +43,9 @@ struct LoadReport {
   std::vector<std::int64_t> to_result;  // of the tasks that were waited for: to the wait's return
 };
 
-// Clients submit batch after batch. One by one, each waits for the result before it goes on; with
-// larger batches it waits for the last task of the batch before, so that two are under way.
+// Clients submit batch after batch. One by one, each waits until its task is accepted; with larger
+// batches for the last result of the batch before, so that two are under way; and with `wait` for
+// the (last) result of each.
 Result<LoadReport> run_load(const LoadOptions& options, const LoadEngine& engine,
                             LoadProgress& progress);
 

@@ -31,7 +31,7 @@ Usage usage_now() {
   usage.cpu_seconds = seconds(used.ru_utime) + seconds(used.ru_stime);
   usage.memory_bytes = number_in("/proc/self/status", "VmRSS:") * 1024;
   usage.memory_peak_bytes = number_in("/proc/self/status", "VmHWM:") * 1024;
-  usage.written_bytes = number_in("/proc/self/io", "write_bytes:");
+  usage.written_bytes = number_in("/proc/self/io", "wchar:");
   return usage;
 }
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "engine/format/spec.h"
+#include "engine/thread_name.h"
 
 namespace jack {
 namespace {
@@ -150,6 +151,7 @@ void Crew::finish_all() {
 bool Crew::is_here() const { return crew_of_thread == this; }
 
 void Crew::run() {
+  name_thread("jack-handler");
   crew_of_thread = this;
   while (std::shared_ptr<Job> job = next()) {
     Settlement settlement = job->run(handler_);

@@ -11,11 +11,10 @@ constexpr std::chrono::seconds kJoinWithin{10};
 }  // namespace
 
 Driver::Driver(const Parts& parts) : parts_(parts) {
-  parts_.router.add_poll_items(items_);
   const int descriptors[] = {parts_.transport.descriptor(), parts_.store.descriptor(),
                              parts_.wake.descriptor()};
   for (const int descriptor : descriptors) {
-    if (descriptor >= 0) items_.push_back({nullptr, descriptor, ZMQ_POLLIN, 0});
+    if (descriptor >= 0) files_.push_back({descriptor, POLLIN, 0});
   }
 }
 
@@ -60,15 +59,10 @@ void Driver::run(const std::atomic<bool>& stop, Duration patience) {
 void Driver::sleep() {
   const auto until = parts_.loop.wait_until() - parts_.clock.now();
   // Rounded up: waking too early means one more turn for nothing.
-  auto timeout = std::clamp(std::chrono::ceil<std::chrono::milliseconds>(until),
-                            std::chrono::milliseconds{0}, kLongestSleep);
-  if (const auto within = parts_.router.poll_within()) timeout = std::min(timeout, *within);
-  try {
-    zmq::poll(items_, timeout);
-  } catch (const zmq::error_t&) {
-    // Interrupted by a signal: as good as awake.
-  }
-  parts_.wake.clear();
+  const auto timeout = std::clamp(std::chrono::ceil<std::chrono::milliseconds>(until),
+                                  std::chrono::milliseconds{0}, kLongestSleep);
+  parts_.router.wait(files_, timeout);
+  if (files_.back().revents != 0) parts_.wake.clear();
 }
 
 }  // namespace jack

@@ -5,7 +5,7 @@
 #include <atomic>
 #include <vector>
 
-#include <zmq.hpp>
+#include <poll.h>
 
 #include <jack_engine/error.h>
 #include <jack_engine/time.h>
@@ -46,7 +46,7 @@ class Driver {
   void sleep();
 
   const Parts parts_;
-  std::vector<zmq::pollitem_t> items_;
+  std::vector<pollfd> files_;
 };
 
 }  // namespace jack

@@ -5,6 +5,7 @@
 #include "engine/format/spec.h"
 #include "engine/runtime/attach.h"
 #include "engine/runtime/worker_impl.h"
+#include "engine/thread_name.h"
 
 namespace jack {
 namespace {
@@ -86,6 +87,7 @@ Worker::Impl::Impl(Link link, const WorkerOptions& options, Handler handler, wir
       loop_(std::move(link), options, crew_, wake_) {
   crew_.start(options.threads);
   thread_ = std::thread([this] {
+    name_thread("jack-worker");
     Result<void> outcome = loop_.run();
     crew_.finish_all();
     const std::lock_guard lock(mutex_);

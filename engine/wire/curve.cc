@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "engine/format/spec.h"
+#include "engine/thread_name.h"
 #include "engine/wire/private_file.h"
 #include "engine/wire/socket.h"
 
@@ -218,6 +219,7 @@ KeyKeeper::~KeyKeeper() {
 }
 
 void KeyKeeper::run() {
+  name_thread("jack-keys");
   std::array<zmq::pollitem_t, 2> items{
       {{socket_.handle(), 0, ZMQ_POLLIN, 0}, {nullptr, stop_.descriptor(), ZMQ_POLLIN, 0}}};
   for (;;) {

@@ -128,6 +128,8 @@ Result<Router::Door*> Router::add_door(zmq::context_t& context, bool in_process)
     if (!monitor) return std::move(monitor).error();
     door->monitor = *std::move(monitor);
   }
+  files_.push_back({door->socket.get(zmq::sockopt::fd), POLLIN, 0});
+  files_.push_back({in_process ? -1 : door->monitor.get(zmq::sockopt::fd), POLLIN, 0});
   doors_.push_back(std::move(door));
   return doors_.back().get();
 }
@@ -224,14 +226,38 @@ Result<Router::Door*> Router::keyed_door(zmq::context_t& context, const RouterOp
   return door;
 }
 
-void Router::add_poll_items(std::vector<zmq::pollitem_t>& items) {
+// libzmq's own poll asks each socket twice, each time by two system calls. Here only those are
+// asked that were touched since they last had nothing.
+void Router::wait(std::span<pollfd> others, milliseconds timeout) {
   for (const std::unique_ptr<Door>& door : doors_) {
-    items.push_back({door->socket.handle(), 0, ZMQ_POLLIN, 0});
-    if (door->has_monitor()) items.push_back({door->monitor.handle(), 0, ZMQ_POLLIN, 0});
+    if (door->may_have_events || (door->may_have_messages && has_message(*door))) return;
+    door->may_have_messages = false;
+  }
+  files_.insert(files_.end(), others.begin(), others.end());
+  timeout = std::min(timeout, next_try().value_or(timeout));
+  ::poll(files_.data(), files_.size(), static_cast<int>(timeout.count()));
+  const auto begin = files_.end() - static_cast<std::ptrdiff_t>(others.size());
+  std::copy(begin, files_.end(), others.begin());
+  files_.erase(begin, files_.end());
+}
+
+bool Router::has_message(Door& door) {
+  int events = 0;
+  std::size_t size = sizeof events;
+  return zmq_getsockopt(door.socket.handle(), ZMQ_EVENTS, &events, &size) == 0 &&
+         (events & ZMQ_POLLIN) != 0;
+}
+
+// Notes which doors have something to take.
+void Router::look_at_doors() {
+  if (::poll(files_.data(), files_.size(), 0) <= 0) return;
+  for (std::size_t i = 0; i < doors_.size(); ++i) {
+    if (files_[2 * i].revents != 0) doors_[i]->may_have_messages = true;
+    if (files_[2 * i + 1].revents != 0) doors_[i]->may_have_events = true;
   }
 }
 
-std::optional<milliseconds> Router::poll_within() const {
+std::optional<milliseconds> Router::next_try() const {
   if (!gone_.empty()) return milliseconds{0};
   std::optional<milliseconds> within;
   if (!backlogged_.empty()) within = kRetryEvery;
@@ -245,12 +271,16 @@ std::optional<milliseconds> Router::poll_within() const {
 void Router::drain(std::size_t frames_max, std::vector<Inbound>& arrived,
                    std::vector<SessionId>& gone) {
   retry_outboxes();
+  look_at_doors();
   std::size_t left = frames_max;
   next_door_ = (next_door_ + 1) % doors_.size();  // none is always last
   for (std::size_t i = 0; i < doors_.size(); ++i) {
     Door& door = *doors_[(next_door_ + i) % doors_.size()];
-    while (left > 0 && take_one(door, arrived)) --left;
-    take_events(door);
+    while (left > 0 && door.may_have_messages) {
+      door.may_have_messages = take_one(door, arrived);
+      left -= door.may_have_messages ? 1 : 0;
+    }
+    if (door.may_have_events) take_events(door);
   }
   probe_due();
   gone.insert(gone.end(), gone_.begin(), gone_.end());
@@ -310,6 +340,7 @@ SessionId Router::add_session(Door& door, std::string_view routing_id, zmq::mess
 
 // Notes which sessions may have ended with a connection.
 void Router::take_events(Door& door) {
+  door.may_have_events = false;
   if (!door.has_monitor()) return;
   for (MonitorEvent event = next_event(door.monitor); event.event != 0;
        event = next_event(door.monitor)) {
@@ -347,6 +378,7 @@ bool Router::is_reachable(Session& session) {
 
 // Leaves `frame` as it is unless it was sent.
 Sent Router::send_now(Session& session, std::string& frame) {
+  session.door->may_have_messages = true;  // sending may swallow the sign of one
   zmq::message_t routing_id(session.routing_id.data(), session.routing_id.size());
   if (const Sent sent = wire::send(session.door->socket, routing_id, true); sent != Sent::done) {
     return sent;

@@ -6,11 +6,13 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
 
+#include <poll.h>
 #include <zmq.hpp>
 
 #include <jack_engine/error.h>
@@ -55,12 +57,13 @@ class Router final : public Sessions {
   // The addresses bound, port numbers filled in and long paths replaced.
   const std::vector<std::string>& endpoints() const { return endpoints_; }
 
-  // Adds what a poll is to wait for: drain() has something to do once one of these is readable.
-  void add_poll_items(std::vector<zmq::pollitem_t>& items);
+  // Sleeps until drain() may have something to do, one of `others` is readable, or the time is
+  // over. `others` get their revents.
+  void wait(std::span<pollfd> others, std::chrono::milliseconds timeout);
 
   // drain() is to be called after this time at the latest, even if nothing is readable: something
   // is to be sent again. Nothing where it may wait for ever.
-  std::optional<std::chrono::milliseconds> poll_within() const;
+  std::optional<std::chrono::milliseconds> next_try() const;
 
   void drain(std::size_t frames_max, std::vector<Inbound>& arrived,
              std::vector<SessionId>& gone) override;
@@ -89,6 +92,11 @@ class Router final : public Sessions {
     zmq::socket_t monitor;  // empty in this process: there libzmq has no events
     bool in_process = false;
     bool keyed = false;
+    // Whether there may be a message, or an event, to take. A socket's descriptor tells of the next
+    // one only if the socket was asked, until there was nothing, after whatever else was done
+    // with it.
+    bool may_have_messages = true;
+    bool may_have_events = true;
     // By the routing id, which names a connection. Its peer may have chosen it, so it says nothing
     // about who that is.
     std::unordered_map<std::string, SessionId, Hash, std::equal_to<>> sessions;
@@ -122,6 +130,8 @@ class Router final : public Sessions {
   Result<void> bind(Door& door, const std::string& endpoint);
   Result<Door*> keyed_door(zmq::context_t& context, const RouterOptions& options);
 
+  void look_at_doors();
+  bool has_message(Door& door);
   bool take_one(Door& door, std::vector<Inbound>& arrived);
   SessionId session_of(Door& door, std::string_view routing_id, zmq::message_t& body);
   SessionId add_session(Door& door, std::string_view routing_id, zmq::message_t& body);
@@ -138,6 +148,7 @@ class Router final : public Sessions {
   std::unique_ptr<KeyKeeper> keeper_;         // outlives the doors
   std::vector<std::unique_ptr<Door>> doors_;  // [0] in-process, [1] plain, [2] with keys
   std::size_t next_door_ = 0;
+  std::vector<pollfd> files_;  // of the doors, two each; then others while wait() is under way
   std::vector<std::string> endpoints_;
   std::vector<Published> published_;
   std::string data_dir_;

@@ -526,9 +526,7 @@ TEST_CASE("a client in the engine's process hears at once that the engine stops"
   Client client = Attach::client(*context, wire::Router::kInProcess, {}).value();
 
   auto waited = in_background([&] { return client.wait(kTask, 60s); });
-  std::vector<zmq::pollitem_t> items;
-  router->add_poll_items(items);
-  CHECK(zmq::poll(items, std::chrono::milliseconds{test::kSoon}) > 0);
+  test::wait_for_a_message(*router);
   context->shutdown();
 
   CHECK(waited.get().error().code == Code::stopped);

@@ -20,6 +20,18 @@ namespace jack::test {
 // How long a test waits for what must come. Only a test that fails waits so long.
 inline constexpr std::chrono::seconds kSoon{20};
 
+// Until somebody has said something to `router`.
+inline void wait_for_a_message(wire::Router& router) {
+  const auto end = std::chrono::steady_clock::now() + kSoon;
+  std::vector<Inbound> arrived;
+  std::vector<SessionId> gone;
+  while (arrived.empty() && std::chrono::steady_clock::now() < end) {
+    router.wait({}, std::chrono::milliseconds{50});
+    router.drain(1, arrived, gone);
+  }
+  REQUIRE_FALSE(arrived.empty());
+}
+
 class FakeEngine {
  public:
   explicit FakeEngine(const wire::RouterOptions& options) {
@@ -44,9 +56,7 @@ class FakeEngine {
 
   // Lets the router work for a moment: until something happens, or `most` is over.
   void turn(std::chrono::milliseconds most = std::chrono::milliseconds{50}) {
-    std::vector<zmq::pollitem_t> items;
-    router_->add_poll_items(items);
-    zmq::poll(items, std::min(most, router_->poll_within().value_or(most)));
+    router_->wait({}, most);
     std::vector<Inbound> arrived;
     router_->drain(100, arrived, gone_);
     for (Inbound& inbound : arrived) arrived_.push_back(std::move(inbound));

@@ -246,11 +246,11 @@ TEST_CASE("what a peer does not take is kept in order, and a peer beyond the bou
     const std::string bytes(16 << 10, 'x');
     std::uint64_t sent = 0;
     // Past the sockets' queues and the system's, into the outbox.
-    while (!engine.router().poll_within() && sent < 100'000) {
+    while (!engine.router().next_try() && sent < 100'000) {
       engine.say_to(session, OutputBytes{0, bytes, sent++, false});
     }
     for (int i = 0; i < 20; ++i) engine.say_to(session, OutputBytes{0, bytes, sent++, false});
-    REQUIRE(engine.router().poll_within().has_value());
+    REQUIRE(engine.router().next_try().has_value());
 
     Unpacker unpacker;
     std::uint64_t received = 0;
@@ -264,7 +264,7 @@ TEST_CASE("what a peer does not take is kept in order, and a peer beyond the bou
       return received == sent;
     }));
     CHECK(engine.gone().empty());
-    CHECK_FALSE(engine.router().poll_within().has_value());
+    CHECK_FALSE(engine.router().next_try().has_value());
   }
   SECTION("it never does") {
     const std::string bytes(256 << 10, 'x');

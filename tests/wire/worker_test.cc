@@ -749,9 +749,7 @@ TEST_CASE("a worker in the engine's process ends as stopped when the engine does
   Worker worker = Attach::worker(*context, wire::Router::kInProcess, options, [](Attempt&) {
                     return "";
                   }).value();
-  std::vector<zmq::pollitem_t> items;
-  router->add_poll_items(items);
-  CHECK(zmq::poll(items, std::chrono::milliseconds{test::kSoon}) > 0);
+  test::wait_for_a_message(*router);
 
   context->shutdown();
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "engine/assert.h"
+#include "engine/thread_name.h"
 
 namespace jack {
 namespace {
@@ -118,6 +119,7 @@ std::string LocalTransport::guarantee() const {
 }
 
 void LocalTransport::run() {
+  name_thread("jack-journal");
   for (;;) {
     switch (wait_for_work()) {
       case Work::begin_reading: do_begin_reading(); break;
