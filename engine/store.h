@@ -110,7 +110,7 @@ class StoreReader {
                                     const TaskId& last) = 0;
 };
 
-// A page of tasks.
+// A page of tasks. Those past their retention, in partitions that were emptied, are not among them.
 struct ListQuery {
   std::string queue;               // empty: all
   std::optional<TaskState> state;  // none: all

@@ -86,8 +86,11 @@ Result<std::unique_ptr<Database>> Database::open(const DatabaseOptions& options)
   // where the embedding program uses SQLite already.
   [[maybe_unused]] static const int configured = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 
-  if (Result<void> ours = check_header(options.path, options.schema); !ours) return ours.error();
+  // Not for a reader: it may stand beside this process's own writer, and closing any descriptor of
+  // a file drops all locks that the process has on it. Another program that opened and closed the
+  // file would then find nobody there, and delete the WAL.
   if (!options.read_only) {
+    if (Result<void> ours = check_header(options.path, options.schema); !ours) return ours.error();
     if (Result<void> made = make_file(options.path); !made) return made.error();
   }
 

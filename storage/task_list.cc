@@ -38,7 +38,7 @@ Result<void> TaskList::open_sources() {
   if (!query_.finished_too) return {};
   if (query_.state && !is_terminal(*query_.state)) return {};
   for (const auto& [partition, range] : partitions_.ranges()) {
-    if (!query_.before.empty() && range.first >= query_.before) continue;
+    if (range.emptied || (!query_.before.empty() && range.first >= query_.before)) continue;
     if (Result<void> opened = open_source(partition, range.emptied); !opened) return opened;
   }
   return {};

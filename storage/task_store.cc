@@ -51,8 +51,7 @@ void TaskStore::begin_flush(std::shared_ptr<const Flush> flush) {
   JACK_ASSERT(!flush_under_way_);
   flush_under_way_ = true;
   // What is past its time counts as gone from now on, before the thread begins to remove it.
-  for (const Partition partition : flush->emptied) partitions_.empty(partition);
-  for (const Partition partition : flush->dropped) partitions_.drop(partition);
+  forget(flush->emptied, flush->dropped);
   {
     const std::lock_guard lock(mutex_);
     flush_ = std::move(flush);
@@ -72,7 +71,14 @@ std::optional<Result<void>> TaskStore::flushed() {
   for (const PartitionGrowth& growth : flushed->growth) {
     partitions_.add(growth.partition, growth.first, growth.last);
   }
+  forget(flushed->emptied, flushed->dropped);  // also what the same flush added
   return std::move(flushed->result);
+}
+
+void TaskStore::forget(const std::vector<Partition>& emptied,
+                       const std::vector<Partition>& dropped) {
+  for (const Partition partition : emptied) partitions_.empty(partition);
+  for (const Partition partition : dropped) partitions_.drop(partition);
 }
 
 Result<std::optional<StoredTask>> TaskStore::find(const TaskId& id) {
@@ -173,6 +179,8 @@ void TaskStore::do_flush() {
     flushed.result = *failed;
   } else if (Result<std::vector<PartitionGrowth>> growth = write(*flush)) {
     flushed.growth = std::move(*growth);
+    flushed.emptied = flush->emptied;
+    flushed.dropped = flush->dropped;
     removal_waits_ = false;
   } else {
     if (!is_not_now(growth.error().code)) fail(growth.error());

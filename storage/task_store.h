@@ -68,6 +68,8 @@ class TaskStore final : public Store {
   struct Flushed {
     Result<void> result;
     std::vector<PartitionGrowth> growth;
+    std::vector<Partition> emptied;
+    std::vector<Partition> dropped;
   };
 
   TaskStore(std::unique_ptr<TaskWriter> writer, std::unique_ptr<TaskReader> reader,
@@ -82,6 +84,8 @@ class TaskStore final : public Store {
   void do_remove();
   void do_checkpoint();
   void fail(Error error);
+
+  void forget(const std::vector<Partition>& emptied, const std::vector<Partition>& dropped);
 
   const TaskStoreOptions options_;
   WakeUp wake_loop_;

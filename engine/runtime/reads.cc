@@ -14,6 +14,7 @@ constexpr std::uint64_t kEventBytesMax = 1u << 20;
 
 // A store answers with short pages where few of many tasks fit; that often it is asked again.
 constexpr int kPagesMax = 64;
+constexpr std::size_t kPageBytes = 8u << 20;  // of one answer, or one page of the store more
 
 std::string refused(wire::Correlation correlation, const Error& error) {
   return wire::encode(wire::Refused{correlation, error.code, error.message});
@@ -181,7 +182,8 @@ std::string Reads::answer_list(const Now& now, Correlation correlation, const Re
   page.wall_offset = now.wall_offset();
   std::deque<std::string> texts;  // what the page's views point into
   ListQuery query = read.query;
-  for (int pages = 0; page.more && pages < kPagesMax; ++pages) {
+  std::size_t bytes = 0;
+  for (int pages = 0; page.more && pages < kPagesMax && bytes < kPageBytes; ++pages) {
     query.count_max = read.query.count_max - static_cast<std::uint32_t>(page.tasks.size());
     if (query.count_max == 0) break;
     const Result<ListPage> some = store_.list(query);
@@ -194,6 +196,7 @@ std::string Reads::answer_list(const Now& now, Correlation correlation, const Re
       const std::string& spec_kept = texts.emplace_back(*std::move(spec));
       const std::string& status_kept = texts.emplace_back(encode_status(std::move(status->status)));
       page.tasks.push_back({spec_kept, status_kept});
+      bytes += spec_kept.size() + status_kept.size();
     }
     page.more = some->more;
     query.before = some->next;

@@ -4,11 +4,13 @@
     restart_test.py JACK
 """
 
+import contextlib
 import os
 import pathlib
 import random
 import shutil
 import signal
+import sqlite3
 
 import rig
 
@@ -108,6 +110,21 @@ class Restart(Filled):
             status, findings = self.doctor()
             self.assertEqual(status, 0, findings)
             self.assertIn("from the first entry gives the same hash", findings["replay"])
+
+    def test_another_program_may_look_into_the_files_of_a_running_engine(self):
+        """Closing the engine's own look at the header dropped its locks: the next reader found
+        nobody there and deleted the WAL, and all later flushes with it."""
+        engine = self.serve()
+        self.fill(engine, 30)
+        wal = pathlib.Path(engine.data_dir) / "tasks.db-wal"
+        before = wal.stat().st_ino
+        with contextlib.closing(sqlite3.connect(wal.with_name("tasks.db"))) as reader:
+            reader.execute("SELECT count(*) FROM live").fetchone()
+        self.assertEqual(wal.stat().st_ino, before)
+        seen = self.fill(engine, 30)
+        engine.kill()
+        self.restart(engine)
+        self.assertEqual(self.read(engine).keys(), seen.keys())
 
     def test_a_second_engine_is_kept_out(self):
         self.serve()

@@ -195,16 +195,18 @@ Result<std::optional<std::uint64_t>> MemoryStore::first_event() {
 
 Result<ListPage> MemoryStore::list(const ListQuery& query) {
   std::map<TaskId, ListedTask> fitting;
-  const auto consider = [&](const TaskId& id, const auto& task, std::string spec) {
+  const auto consider = [&](const TaskId& id, const auto& task, const std::string& spec) {
     if (!query.before.empty() && id >= query.before) return;
     if (query.state && *query.state != task.state) return;
     if (!query.queue.empty() && query.queue != task.queue) return;
-    fitting[id] = {id, task.state, task.status, std::move(spec)};
+    fitting[id] = {id, task.state, task.status, spec};
   };
   for (const auto& [id, task] : tables_->live) consider(id, task, task.spec);
   if (query.finished_too) {
     for (const auto& [partition, tasks] : tables_->finished) {
-      for (const auto& [id, task] : tasks) consider(id, task, task.spec.value_or(""));
+      for (const auto& [id, task] : tasks) {
+        if (task.spec) consider(id, task, *task.spec);
+      }
     }
   }
 
