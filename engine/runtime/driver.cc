@@ -51,7 +51,7 @@ void Driver::run(const std::atomic<bool>& stop, Duration patience) {
            parts_.clock.now() >= end;
   };
   while (!is_over()) {
-    if (!loop.turn()) sleep();
+    if (!loop.turn() && !is_over()) sleep();
   }
   loop.turn();  // sends what the last one decided
 }

@@ -23,6 +23,7 @@ void Flusher::on_applied(SteadyTime now) {
 }
 
 Result<void> Flusher::work(SteadyTime now) {
+  if (failed_) return {};
   if (under_way_) {
     if (Result<void> taken = take_result(now); !taken) return taken;
   }
@@ -48,7 +49,8 @@ Result<void> Flusher::take_result(SteadyTime now) {
   under_way_ = false;
   if (!*result) {
     const Code code = result->error().code;
-    if (code != Code::storage_full && code != Code::unavailable) return result->error();
+    failed_ = code != Code::storage_full && code != Code::unavailable;
+    if (failed_) return result->error();
     full_ = code == Code::storage_full;
     try_at_ = now + kTryAgainAfter;
     return {};
@@ -74,6 +76,7 @@ bool Flusher::is_behind() const {
 }
 
 SteadyTime Flusher::next_deadline() const {
+  if (failed_) return kNoDeadline;
   if (flush_ != nullptr) return under_way_ ? kNoDeadline : try_at_;
   return changed_at_ ? *changed_at_ + kFlushAfter : kNoDeadline;
 }

@@ -73,6 +73,7 @@ class Flusher {
   Index flushed_ = 0;
   Index wanted_ = 0;
   bool full_ = false;
+  bool failed_ = false;  // the store takes no more
 };
 
 }  // namespace jack

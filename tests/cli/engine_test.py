@@ -7,6 +7,7 @@ import signal
 import socket
 import sqlite3
 import stat
+import time
 
 from support import JackTest, main
 
@@ -40,6 +41,13 @@ class Serve(EngineTest):
             self.assertRegex((self.data_dir / "last-stop").read_text(), "^clean ")
         self.serve()
         self.assertEqual(self.state(task), "queued")
+
+    def test_it_stops_as_soon_as_it_can(self):
+        """It once slept for a second behind its last turn."""
+        engine = self.serve()
+        begun = time.monotonic()
+        self.stop(engine)
+        self.assertLess(time.monotonic() - begun, 0.9)
 
     def test_the_log_is_for_people_or_for_programs(self):
         errors = self.stop(self.serve("--log-level", "debug"))
@@ -212,13 +220,13 @@ class Doctor(EngineTest):
 
 class Bench(JackTest):
     def test_it_measures_with_an_engine_of_its_own(self):
-        for batch in (1, 50):
-            figures = self.json("bench", "--tasks", "500", "--batch", batch, "--clients", "3",
+        for flags, waited_for in (([], 0), (["--wait"], 500), (["--batch", "50"], 12)):
+            figures = self.json("bench", "--tasks", "500", *flags, "--clients", "3",
                                 "--in", self.folder)
             self.assertEqual(figures["settings"]["tasks"], 500)
             self.assertEqual(figures["latency_us"]["submit_to_start"]["samples"], 500)
             self.assertGreater(figures["finished_per_second"], 0)
-            self.assertGreater(figures["latency_us"]["submit_to_result"]["p50"], 0)
+            self.assertEqual(figures["latency_us"]["submit_to_result"]["samples"], waited_for)
             self.assertGreater(figures["written_bytes"] + figures["memory_peak_bytes"], 0)
         self.assertEqual(list(self.folder.glob("jack-bench-*")), [])
         text = self.jack("bench", "--tasks", "100", "--transport", "memory")

@@ -171,6 +171,12 @@ TEST_CASE("a broken store stops the engine, and nothing accepted is lost") {
   CHECK(jack.fact("state") == "stopped");
   CHECK(jack.try_submit(spec_with_id(jack, 1)).error().code == Code::stopped);
   CHECK(jack.state(task) == TaskState::queued);
+
+  // The failed flush was once begun again in every turn, and the engine never slept.
+  const std::uint64_t begun = jack.impl().rig().store().flushes_begun();
+  jack.advance(10s);
+  CHECK(jack.impl().rig().store().flushes_begun() == begun);
+
   jack.restart();
   CHECK(jack.state(task) == TaskState::queued);
 }

@@ -62,6 +62,7 @@ void FaultyTransport::poll(Polled& out) {
 }
 
 void FaultyStore::begin_flush(std::shared_ptr<const Flush> flush) {
+  ++flushes_begun_;
   if (stopped_ || fault_) {
     failed_ = stopped_ ? *stopped_ : *std::exchange(fault_, std::nullopt);
     if (failed_->code == Code::stopped) stopped_ = failed_;

@@ -83,6 +83,7 @@ class FaultyStore final : public Store {
   void release_flushes();
   void set_room_bytes(std::optional<std::uint64_t> bytes) { room_bytes_ = bytes; }
   bool is_holding() const { return held_ != nullptr; }
+  std::uint64_t flushes_begun() const { return flushes_begun_; }
   // The same for flushed().
   bool has_news() const { return failed_.has_value(); }
 
@@ -110,6 +111,7 @@ class FaultyStore final : public Store {
   bool damage_ = false;
   bool hold_ = false;
   std::shared_ptr<const Flush> held_;
+  std::uint64_t flushes_begun_ = 0;
   std::optional<std::uint64_t> room_bytes_;
 };
 
