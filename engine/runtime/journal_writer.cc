@@ -13,6 +13,9 @@ namespace {
 constexpr Duration kFirstPause{50};
 constexpr Duration kLastPause{2000};
 
+// Entries that are in the journal and not applied, beyond which nothing is appended.
+constexpr std::size_t kWrittenMax = 2;
+
 Duration pause_after(std::uint32_t tries) {
   return std::min(kFirstPause * (1 << std::min(tries, 6u)), kLastPause);
 }
@@ -33,7 +36,7 @@ void JournalWriter::add(Batch batch) {
 }
 
 bool JournalWriter::can_append(SteadyTime now) const {
-  if (orphan_) return false;
+  if (orphan_ || written_.size() >= kWrittenMax) return false;
   return !current_ || (!current_->under_way && current_->try_at <= now);
 }
 
@@ -41,7 +44,7 @@ void JournalWriter::append(Instant time, SteadyTime now) {
   JACK_ASSERT(can_append(now));
   if (!current_) {
     current_.emplace();
-    if (!waiting_.empty()) {
+    if (!waiting_.empty()) {  // else it only says that this engine is alive
       waiting_bytes_ -= waiting_.front().bytes();
       current_->batch = std::move(waiting_.front());
       waiting_.pop_front();
@@ -68,14 +71,21 @@ SteadyTime JournalWriter::next_try() const {
 }
 
 const Batch* JournalWriter::on_entry(const EntryHeader& header) const {
-  if (!current_ || current_->answered || header.incarnation != incarnation_ ||
-      header.number != current_->number) {
-    return nullptr;
+  if (header.incarnation != incarnation_) return nullptr;
+  for (const EntryOnItsWay& entry : written_) {
+    if (entry.number == header.number) return &entry.batch;
   }
-  return &current_->batch;
+  const bool waits = current_ && !current_->answered && header.number == current_->number;
+  return waits ? &current_->batch : nullptr;
 }
 
-void JournalWriter::on_answered() {
+void JournalWriter::on_answered(const EntryHeader& header) {
+  if (!written_.empty() && written_.front().number == header.number) {
+    answered_sent_at_ = written_.front().sent_at;
+    written_.pop_front();
+    return;
+  }
+  JACK_ASSERT(current_ && current_->number == header.number);
   answered_sent_at_ = current_->sent_at;
   current_->answered = true;
   if (!current_->under_way) current_.reset();
@@ -94,8 +104,10 @@ JournalWriter::Fate JournalWriter::on_fate(const AppendFate& fate, SteadyTime no
     current_.reset();
     return Fate::fine;
   }
-  // A durable entry that has not been applied: it was refused, and its story goes on elsewhere.
-  if (fate.result) return Fate::fine;
+  if (fate.result) {
+    written_.push_back(*std::exchange(current_, std::nullopt));
+    return Fate::fine;
+  }
   current_->absent = fate.certain;
   current_->try_at = now + pause_after(current_->tries++);
   return fate.result.error().code == Code::storage_full && fate.certain ? Fate::full : Fate::fine;
@@ -125,6 +137,8 @@ std::vector<Pending> JournalWriter::drop_submits() {
 
 std::vector<Batch> JournalWriter::take_unanswered() {
   std::vector<Batch> batches;
+  for (EntryOnItsWay& entry : written_) batches.push_back(std::move(entry.batch));
+  written_.clear();
   if (current_) {
     if (!current_->answered) batches.push_back(std::move(current_->batch));
     orphan_ = current_->under_way;

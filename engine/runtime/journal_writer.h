@@ -1,5 +1,6 @@
-// This engine's entries on their way into the journal: numbered, one at a time, repeated while
-// their fate is unknown, until they have come back and been applied.
+// This engine's entries on their way into the journal: numbered, appended one at a time, repeated
+// while their fate is unknown, until they have come back and been applied. The next may be appended
+// as soon as one is surely in the journal, so that the disk works while that one is applied.
 #pragma once
 
 #include <cstdint>
@@ -45,20 +46,24 @@ class JournalWriter {
   // Bytes that wait for the one under way.
   std::size_t waiting_bytes() const { return waiting_bytes_; }
   bool has_waiting() const { return !waiting_.empty(); }
-  bool is_idle() const { return !current_ && waiting_.empty(); }
+  // The next append is that of an entry which was appended before.
+  bool repeats() const { return current_.has_value(); }
+  bool is_idle() const { return !current_ && written_.empty() && waiting_.empty(); }
   bool is_under_way() const { return orphan_ || (current_ && current_->under_way); }
 
-  // Whether an append may begin: none is under way, none is to be repeated later.
+  // Whether an append may begin: none is under way, none is to be repeated later, and what was
+  // written is being applied.
   bool can_append(SteadyTime now) const;
   // Begins the next append: that of the entry whose fate was unknown, else of the first that waits.
   void append(Instant time, SteadyTime now);
   // Of a failed one: when it is to be tried again.
   SteadyTime next_try() const;
 
-  // An entry of this incarnation has come back. Its batch, if it is the one that waits to be
-  // answered; null where it was answered before.
+  // An entry of this incarnation has come back. Its batch, if it waits to be answered; null where
+  // it was answered before.
   const Batch* on_entry(const EntryHeader& header) const;
-  void on_answered();
+  // The batch that the last on_entry() gave is done with.
+  void on_answered(const EntryHeader& header);
 
   enum class Fate : std::uint8_t {
     fine,     // or unknown, and repeated later
@@ -83,7 +88,8 @@ class JournalWriter {
   Id128 incarnation_{};
   std::uint64_t epoch_ = 1;
   std::uint64_t next_number_ = 1;
-  std::optional<EntryOnItsWay> current_;
+  std::deque<EntryOnItsWay> written_;     // in the journal, and not answered
+  std::optional<EntryOnItsWay> current_;  // being appended
   std::deque<Batch> waiting_;
   std::size_t waiting_bytes_ = 0;
   // An append of an incarnation that is over; its fate means nothing any more.

@@ -16,7 +16,7 @@ constexpr Duration kCurrentMargin{1000};
 }  // namespace
 
 bool Loop::is_alive_due() const {
-  return phase_ == Phase::running && transport_.capabilities().shared &&
+  return phase_ == Phase::running && transport_.capabilities().shared && writer_.is_idle() &&
          writer_.sent_at() + state_->limits().heartbeat_interval <= now_.steady;
 }
 
@@ -38,8 +38,7 @@ void Loop::write() {
     out_.commands.add_own(Pending::Kind::engine, LeaveCommand{});
     wrote_leave_ = true;
   }
-  const bool repeats = !writer_.is_idle() && !writer_.has_waiting();
-  if (!repeats && !writer_.has_waiting()) {
+  if (!writer_.repeats() && !writer_.has_waiting()) {
     if (out_.commands.empty() && !is_alive_due()) return;
     writer_.add(std::exchange(out_.commands, {}));
   }
@@ -54,10 +53,17 @@ void Loop::poll_transport() {
   polled_.clear();
   transport_.poll(polled_);
   progress_ |= !polled_.entries.empty() || !polled_.fates.empty();
+  // What was written makes way for the next entry: the disk has that while this one is applied.
+  for (const AppendFate& fate : polled_.fates) {
+    if (fate.result) on_fate(fate);
+  }
+  write();
   for (const JournalEntry& entry : polled_.entries) {
     if (!apply(entry)) return;
   }
-  for (const AppendFate& fate : polled_.fates) on_fate(fate);
+  for (const AppendFate& fate : polled_.fates) {
+    if (!fate.result) on_fate(fate);
+  }
   if (polled_.failed) {
     stop(*polled_.failed);
     return;
@@ -90,7 +96,7 @@ bool Loop::apply(const JournalEntry& entry) {
 // An entry of this engine's own has been applied and answered.
 void Loop::take_own(const Batch& batch) {
   if (batch.has_tick()) tick_under_way_ = false;
-  writer_.on_answered();
+  writer_.on_answered(outcomes_.header);
   if (phase_ != Phase::joining) return;
   for (const CommandOutcome& outcome : outcomes_.commands) {
     if (outcome.code != Code::ok) {

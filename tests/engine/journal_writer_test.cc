@@ -52,12 +52,50 @@ struct Writing {
   Writing() { writer.begin_incarnation(Id128{2}, 1); }
 
   void answer(std::size_t append) {
-    REQUIRE(writer.on_entry(script.header(append)) != nullptr);
-    writer.on_answered();
+    const EntryHeader header = script.header(append);
+    REQUIRE(writer.on_entry(header) != nullptr);
+    writer.on_answered(header);
   }
 };
 
 }  // namespace
+
+TEST_CASE("the next entry is appended while those before are applied, but not without bound") {
+  Writing w;
+  for (const char* text : {"a", "b", "c"}) w.writer.add(batch_of(Pending::Kind::change, text));
+  w.writer.append({10}, {0});
+  w.writer.on_fate({1, {}, true}, {0});
+  REQUIRE(w.writer.can_append({0}));
+  CHECK_FALSE(w.writer.repeats());
+  w.writer.append({20}, {0});
+  w.writer.on_fate({2, {}, true}, {0});
+  CHECK_FALSE(w.writer.can_append({0}));  // two wait to be applied
+
+  w.answer(0);
+  REQUIRE(w.writer.can_append({0}));
+  w.writer.append({30}, {0});
+  w.answer(1);
+  CHECK_FALSE(w.writer.is_idle());
+  w.answer(2);
+  w.writer.on_fate({3, {}, true}, {0});
+  CHECK(w.writer.is_idle());
+}
+
+TEST_CASE("what is written but was not applied is taken out in order, before what is on its way") {
+  Writing w;
+  for (const char* text : {"a", "b", "c"}) w.writer.add(batch_of(Pending::Kind::change, text));
+  w.writer.append({10}, {0});
+  w.writer.on_fate({1, {}, true}, {0});
+  w.writer.append({20}, {0});
+
+  const std::vector<Batch> batches = w.writer.take_unanswered();
+
+  REQUIRE(batches.size() == 3);
+  const EntryHeader header = w.script.header(0);
+  CHECK(batches.at(0).entry(header) == *w.script.appended.at(0));
+  CHECK(w.writer.is_idle());
+  CHECK_FALSE(w.writer.can_append({0}));  // the append of the old incarnation has no fate yet
+}
 
 TEST_CASE("entries are appended one at a time and numbered without gaps") {
   Writing w;
