@@ -46,14 +46,15 @@ Result<void> TaskList::open_sources() {
 
 Result<void> TaskList::open_source(std::optional<Partition> partition, bool emptied) {
   const std::string table = partition ? table_of(*partition) : "live";
-  Result<Statement> select = database_.prepare("SELECT id, state, queue FROM " + table +
-                                               " WHERE id < ?1 ORDER BY id DESC");
+  Result<Statement> select =
+      database_.prepare("SELECT id, " + std::string(columns_of(Sealed::status)) + " FROM " + table +
+                        " WHERE id < ?1 ORDER BY id DESC");
   if (!select) return select.error();
   // No id is above sixteen bytes of 0xff, which is none of version 7.
   static constexpr std::string_view kHighest =
       "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff";
   select->bind_bytes(1, query_.before.empty() ? kHighest : query_.before.view());
-  Source source{std::move(*select), partition, emptied, {}, {}, {}};
+  Source source{std::move(*select), partition, emptied, {}, {}, {}, {}};
   const Result<bool> any = advance(source);
   if (!any) return any.error();
   if (*any) sources_.push_back(std::move(source));
@@ -65,9 +66,13 @@ Result<bool> TaskList::advance(Source& source) {
   if (!row || !*row) return row;
   const Result<TaskId> id = id_from(source.select.bytes(0));
   if (!id) return id.error();
+  // Of each row, whether it fits or not: a damaged one must not be left out in silence.
+  const Result<std::string_view> status = unseal_some(source.select, 1, Sealed::status, *id);
+  if (!status) return status.error();
   source.id = *id;
-  source.state = static_cast<TaskState>(source.select.integer(1));
-  source.queue = source.select.bytes(2);
+  source.status = *status;
+  source.state = static_cast<TaskState>(source.select.integer(3));
+  source.queue = source.select.bytes(4);
   return true;
 }
 
@@ -86,14 +91,9 @@ bool TaskList::fits(const Source& source) const {
 }
 
 Result<void> TaskList::add(const Source& source, ListPage& page) {
-  const std::string table = source.partition ? table_of(*source.partition) : "live";
-  Result<std::string> status = column(source, "SELECT status FROM " + table + " WHERE id = ?1");
-  if (!status) return status.error();
-  ListedTask task{source.id, source.state, std::move(*status), {}};
+  ListedTask task{source.id, source.state, source.status, {}};
   if (!source.emptied) {
-    Result<std::string> spec =
-        column(source, source.partition ? "SELECT spec FROM " + table + " WHERE id = ?1"
-                                        : "SELECT bytes FROM spec WHERE id = ?1");
+    Result<std::string> spec = this->spec(source);
     if (!spec) return spec.error();
     task.spec = std::move(*spec);
   }
@@ -102,13 +102,18 @@ Result<void> TaskList::add(const Source& source, ListPage& page) {
   return {};
 }
 
-Result<std::string> TaskList::column(const Source& source, std::string_view sql) {
-  Result<Statement> select = database_.prepare(sql);
+Result<std::string> TaskList::spec(const Source& source) {
+  const std::string table = source.partition ? table_of(*source.partition) : "spec";
+  Result<Statement> select = database_.prepare("SELECT " + std::string(columns_of(Sealed::spec)) +
+                                               " FROM " + table + " WHERE id = ?1");
   if (!select) return select.error();
   select->bind_bytes(1, source.id.view());
   const Result<bool> row = select->step();
   if (!row) return row.error();
-  return *row ? std::string(select->bytes(0)) : std::string();
+  if (!*row) return std::string();
+  const Result<std::optional<std::string_view>> spec = unseal(*select, 0, Sealed::spec, source.id);
+  if (!spec) return spec.error();
+  return std::string(spec->value_or(std::string_view()));
 }
 
 }  // namespace jack

@@ -31,6 +31,7 @@ class TaskList {
     TaskId id;
     TaskState state = TaskState::queued;
     std::string queue;
+    std::string status;
   };
 
   Result<void> open_sources();
@@ -39,7 +40,7 @@ class TaskList {
   Source* newest();
   bool fits(const Source& source) const;
   Result<void> add(const Source& source, ListPage& page);
-  Result<std::string> column(const Source& source, std::string_view sql);
+  Result<std::string> spec(const Source& source);
 
   Database& database_;
   const Partitions& partitions_;

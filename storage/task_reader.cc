@@ -29,30 +29,7 @@ class Moment {
   Database* database_;
 };
 
-std::optional<std::string> value_of(std::optional<FoundValue> found) {
-  if (!found) return std::nullopt;
-  return std::move(found->bytes);
-}
-
 }  // namespace
-
-Result<std::optional<FoundValue>> find_finished(Database& database, const Partitions& partitions,
-                                                const TaskId& id, std::string_view column,
-                                                bool emptied_too) {
-  for (const auto& [partition, range] : partitions.ranges()) {
-    if (!range.holds(id) || (range.emptied && !emptied_too)) continue;
-    Result<Statement> select = database.prepare("SELECT " + std::string(column) + " FROM " +
-                                                table_of(partition) + " WHERE id = ?1");
-    if (!select) return select.error();
-    select->bind_bytes(1, id.view());
-    const Result<bool> row = select->step();
-    if (!row) return row.error();
-    if (!*row) continue;
-    if (select->is_null(0)) return std::optional<FoundValue>();
-    return std::optional(FoundValue{partition, std::string(select->bytes(0))});
-  }
-  return std::optional<FoundValue>();
-}
 
 Result<std::unique_ptr<TaskReader>> TaskReader::open(const std::string& path,
                                                      const std::string& vfs) {
@@ -71,12 +48,12 @@ Result<std::unique_ptr<TaskReader>> TaskReader::open(const std::string& path,
 
 Result<void> TaskReader::prepare() {
   const std::array<std::pair<Statement*, const char*>, 5> statements{{
-      {&live_, "SELECT status FROM live WHERE id = ?1"},
-      {&spec_, "SELECT bytes FROM spec WHERE id = ?1"},
-      {&output_, "SELECT start, bytes FROM output WHERE id = ?1 ORDER BY start"},
+      {&live_, "SELECT status, status_seal, state, queue FROM live WHERE id = ?1"},
+      {&spec_, "SELECT spec, spec_seal FROM spec WHERE id = ?1"},
+      {&output_, "SELECT start, output, output_seal FROM output WHERE id = ?1 ORDER BY start"},
       // From the row that holds the entry after ?1, if one does, or else the next.
       {&events_,
-       "SELECT last, bytes FROM events WHERE first >="
+       "SELECT first, last, at_ms, bytes, seal FROM events WHERE first >="
        " coalesce((SELECT max(first) FROM events WHERE first <= ?1), 0) ORDER BY first"},
       {&first_event_, "SELECT min(first) FROM events"},
   }};
@@ -98,23 +75,27 @@ Result<void> TaskReader::load(StoreReader& reader, Partitions& partitions) {
 }
 
 Result<void> TaskReader::load_meta(StoreReader& reader) {
-  Result<Statement> select = database_->prepare("SELECT entry, bytes FROM meta");
+  Result<Statement> select = database_->prepare("SELECT entry, bytes, seal FROM meta");
   if (!select) return select.error();
   const Result<bool> row = select->step();
   if (!row) return row.error();
   if (!*row) return {};
+  const Seal seal = seal_of_meta(select->integer(0), select->bytes(1));
+  if (Result<void> intact = seal.check(select->integer(2)); !intact) return intact;
   return reader.on_meta(static_cast<Index>(select->integer(0)), select->bytes(1));
 }
 
 Result<void> TaskReader::load_queues(StoreReader& reader) {
   Result<Statement> select =
-      database_->prepare("SELECT number, name, record FROM queue ORDER BY number");
+      database_->prepare("SELECT number, name, record, seal FROM queue ORDER BY number");
   if (!select) return select.error();
   for (;;) {
     const Result<bool> row = select->step();
     if (!row) return row.error();
     if (!*row) return {};
     const std::int64_t number = select->integer(0);
+    const Seal seal = seal_of_queue(number, select->bytes(1), select->bytes(2));
+    if (Result<void> intact = seal.check(select->integer(3)); !intact) return intact;
     if (number < 0 || number > UINT32_MAX) {
       return Error{Code::corruption, "the task store holds a queue with an impossible number"};
     }
@@ -125,7 +106,8 @@ Result<void> TaskReader::load_queues(StoreReader& reader) {
 }
 
 Result<void> TaskReader::load_live(StoreReader& reader) {
-  Result<Statement> select = database_->prepare("SELECT id, status FROM live ORDER BY id");
+  Result<Statement> select =
+      database_->prepare("SELECT id, status, status_seal, state, queue FROM live ORDER BY id");
   if (!select) return select.error();
   for (;;) {
     const Result<bool> row = select->step();
@@ -133,20 +115,25 @@ Result<void> TaskReader::load_live(StoreReader& reader) {
     if (!*row) return {};
     const Result<TaskId> id = id_from(select->bytes(0));
     if (!id) return id.error();
-    if (Result<void> taken = reader.on_live(*id, select->bytes(1)); !taken) return taken;
+    const Result<std::string_view> status = unseal_some(*select, 1, Sealed::status, *id);
+    if (!status) return status.error();
+    if (Result<void> taken = reader.on_live(*id, *status); !taken) return taken;
   }
 }
 
 Result<void> TaskReader::load_partitions(StoreReader& reader, Partitions& partitions) {
   Result<Statement> select =
-      database_->prepare("SELECT hour, stage FROM partition WHERE stage <> ?1 ORDER BY hour");
+      database_->prepare("SELECT hour, stage, seal FROM partition ORDER BY hour");
   if (!select) return select.error();
-  select->bind(1, static_cast<std::int64_t>(PartitionStage::dropping));
   for (;;) {
     const Result<bool> row = select->step();
     if (!row) return row.error();
     if (!*row) return {};
-    const bool emptied = select->integer(1) != static_cast<std::int64_t>(PartitionStage::whole);
+    const Seal seal = seal_of_stage(select->integer(0), select->integer(1));
+    if (Result<void> intact = seal.check(select->integer(2)); !intact) return intact;
+    const auto stage = static_cast<PartitionStage>(select->integer(1));
+    if (stage == PartitionStage::dropping) continue;
+    const bool emptied = stage != PartitionStage::whole;
     if (Result<void> done = load_range(reader, select->integer(0), emptied, partitions); !done) {
       return done;
     }
@@ -171,6 +158,34 @@ Result<void> TaskReader::load_range(StoreReader& reader, Partition partition, bo
   return reader.on_partition(partition, *first, *last);
 }
 
+Result<std::optional<TaskReader::Found>> TaskReader::find_finished(const TaskId& id, Sealed what,
+                                                                   const Partitions& partitions) {
+  for (const auto& [partition, range] : partitions.ranges()) {
+    if (!range.holds(id) || (range.emptied && what != Sealed::status)) continue;
+    Result<Statement> select =
+        database_->prepare("SELECT " + std::string(columns_of(what)) + " FROM " +
+                           table_of(partition) + " WHERE id = ?1");
+    if (!select) return select.error();
+    select->bind_bytes(1, id.view());
+    const Result<bool> row = select->step();
+    if (!row) return row.error();
+    if (!*row) continue;
+    const Result<std::optional<std::string_view>> value = unseal(*select, 0, what, id);
+    if (!value) return value.error();
+    if (!*value) return std::optional<Found>();
+    return std::optional(Found{partition, std::string(**value)});
+  }
+  return std::optional<Found>();
+}
+
+Result<std::optional<std::string>> TaskReader::finished_value(const TaskId& id, Sealed what,
+                                                              const Partitions& partitions) {
+  Result<std::optional<Found>> found = find_finished(id, what, partitions);
+  if (!found) return found.error();
+  if (!*found) return std::optional<std::string>();
+  return std::optional(std::move((*found)->bytes));
+}
+
 Result<std::optional<StoredTask>> TaskReader::find(const TaskId& id, const Partitions& partitions) {
   const Result<Moment> moment = Moment::begin(*database_);
   if (!moment) return moment.error();
@@ -179,10 +194,13 @@ Result<std::optional<StoredTask>> TaskReader::find(const TaskId& id, const Parti
     live_.bind_bytes(1, id.view());
     const Result<bool> row = live_.step();
     if (!row) return row.error();
-    if (*row) return std::optional(StoredTask{false, 0, std::string(live_.bytes(0))});
+    if (*row) {
+      const Result<std::string_view> status = unseal_some(live_, 0, Sealed::status, id);
+      if (!status) return status.error();
+      return std::optional(StoredTask{false, 0, std::string(*status)});
+    }
   }
-  Result<std::optional<FoundValue>> found =
-      find_finished(*database_, partitions, id, "status", true);
+  Result<std::optional<Found>> found = find_finished(id, Sealed::status, partitions);
   if (!found) return found.error();
   if (!*found) return std::optional<StoredTask>();
   return std::optional(StoredTask{true, (*found)->partition, std::move((*found)->bytes)});
@@ -197,22 +215,20 @@ Result<std::optional<std::string>> TaskReader::spec(const TaskId& id,
     spec_.bind_bytes(1, id.view());
     const Result<bool> row = spec_.step();
     if (!row) return row.error();
-    if (*row) return std::optional(std::string(spec_.bytes(0)));
+    if (*row) {
+      const Result<std::string_view> spec = unseal_some(spec_, 0, Sealed::spec, id);
+      if (!spec) return spec.error();
+      return std::optional(std::string(*spec));
+    }
   }
-  Result<std::optional<FoundValue>> found =
-      find_finished(*database_, partitions, id, "spec", false);
-  if (!found) return found.error();
-  return value_of(std::move(*found));
+  return finished_value(id, Sealed::spec, partitions);
 }
 
 Result<std::optional<std::string>> TaskReader::result(const TaskId& id,
                                                       const Partitions& partitions) {
   const Result<Moment> moment = Moment::begin(*database_);
   if (!moment) return moment.error();
-  Result<std::optional<FoundValue>> found =
-      find_finished(*database_, partitions, id, "result", false);
-  if (!found) return found.error();
-  return value_of(std::move(*found));
+  return finished_value(id, Sealed::result, partitions);
 }
 
 Result<bool> TaskReader::is_live(const TaskId& id) {
@@ -229,11 +245,10 @@ Result<std::string> TaskReader::output(const TaskId& id, std::uint64_t offset,
   if (!live) return live.error();
   if (*live) return live_output(id, offset, bytes_max);
 
-  const Result<std::optional<FoundValue>> found =
-      find_finished(*database_, partitions, id, "output", false);
-  if (!found) return found.error();
-  if (!*found || offset >= (*found)->bytes.size()) return std::string();
-  return (*found)->bytes.substr(offset, bytes_max);
+  const Result<std::optional<std::string>> whole = finished_value(id, Sealed::output, partitions);
+  if (!whole) return whole.error();
+  if (!*whole || offset >= (*whole)->size()) return std::string();
+  return (*whole)->substr(offset, bytes_max);
 }
 
 Result<std::string> TaskReader::live_output(const TaskId& id, std::uint64_t offset,
@@ -247,6 +262,8 @@ Result<std::string> TaskReader::live_output(const TaskId& id, std::uint64_t offs
     if (!*row) break;
     const auto start = static_cast<std::uint64_t>(output_.integer(0));
     const std::string_view chunk = output_.bytes(1);
+    const Seal seal = seal_of_output(id, output_.integer(0), chunk);
+    if (Result<void> intact = seal.check(output_.integer(2)); !intact) return intact.error();
     if (start + chunk.size() <= offset) continue;
     const std::uint64_t skipped = offset > start ? offset - start : 0;
     output += chunk.substr(skipped, bytes_max - output.size());
@@ -263,8 +280,11 @@ Result<std::vector<std::string>> TaskReader::events_after(std::uint64_t entry,
     const Result<bool> row = events_.step();
     if (!row) return row.error();
     if (!*row) break;
-    if (static_cast<std::uint64_t>(events_.integer(0)) <= entry) continue;
-    const std::string_view blob = events_.bytes(1);
+    const std::string_view blob = events_.bytes(3);
+    const Seal seal =
+        seal_of_events(events_.integer(0), events_.integer(1), events_.integer(2), blob);
+    if (Result<void> intact = seal.check(events_.integer(4)); !intact) return intact.error();
+    if (static_cast<std::uint64_t>(events_.integer(1)) <= entry) continue;
     if (!blobs.empty() && bytes + blob.size() > bytes_max) break;
     bytes += blob.size();
     blobs.emplace_back(blob);

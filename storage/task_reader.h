@@ -8,13 +8,15 @@
 
 #include "engine/store.h"
 #include "storage/partitions.h"
+#include "storage/seal.h"
 #include "storage/sqlite.h"
+#include "storage/value_check.h"
 
 namespace jack {
 
 // One thread. Every function reads one moment of the file: the last commit before it was called.
-// Errors of all: corruption; stopped (the file cannot be read); unavailable (another process holds
-// it).
+// Errors of all: corruption (a value that does not fit its seal is named); stopped (the file cannot
+// be read); unavailable (another process holds it).
 class TaskReader {
  public:
   // The file must exist and be up to date.
@@ -31,7 +33,10 @@ class TaskReader {
   Result<std::vector<std::string>> events_after(std::uint64_t entry, std::uint64_t bytes_max);
   Result<std::optional<std::uint64_t>> first_event();
   Result<ListPage> list(const ListQuery& query, const Partitions& partitions);
+
+  // For `jack doctor`; both read the whole file.
   Result<void> quick_check() { return database_->quick_check(); }
+  Result<ValueCheck> check_values() { return jack::check_values(*database_); }
 
  private:
   explicit TaskReader(std::unique_ptr<Database> database) : database_(std::move(database)) {}
@@ -43,6 +48,16 @@ class TaskReader {
   Result<void> load_partitions(StoreReader& reader, Partitions& partitions);
   Result<void> load_range(StoreReader& reader, Partition partition, bool emptied,
                           Partitions& partitions);
+
+  // One value of a finished task. Nothing where no partition has the row, or it has none.
+  struct Found {
+    Partition partition = 0;
+    std::string bytes;
+  };
+  Result<std::optional<Found>> find_finished(const TaskId& id, Sealed what,
+                                             const Partitions& partitions);
+  Result<std::optional<std::string>> finished_value(const TaskId& id, Sealed what,
+                                                    const Partitions& partitions);
   Result<bool> is_live(const TaskId& id);
   Result<std::string> live_output(const TaskId& id, std::uint64_t offset, std::uint64_t bytes_max);
 
@@ -53,15 +68,5 @@ class TaskReader {
   Statement events_;
   Statement first_event_;
 };
-
-// One value of a finished task. Nothing where no partition has the row, or the value is NULL.
-// `column` is one of the column names in task_schema.cc.
-struct FoundValue {
-  Partition partition = 0;
-  std::string bytes;
-};
-Result<std::optional<FoundValue>> find_finished(Database& database, const Partitions& partitions,
-                                                const TaskId& id, std::string_view column,
-                                                bool emptied_too);
 
 }  // namespace jack

@@ -63,7 +63,10 @@ Result<void> TaskWriter::remove_chunk(Partition partition, const Removal& remova
     Result<Statement> statement = database_->prepare(
         removal.stage == PartitionStage::dropping
             ? "DELETE FROM " + table + rows
-            : "UPDATE " + table + " SET spec = NULL, result = NULL, output = NULL" + rows);
+            : "UPDATE " + table +
+                  " SET spec = NULL, result = NULL, output = NULL, spec_seal = NULL,"
+                  " result_seal = NULL, output_seal = NULL" +
+                  rows);
     if (!statement) return std::move(*transaction).abandon(statement.error());
     statement->bind_bytes(1, removal.after).bind_bytes(2, end);
     removed = statement->run();
@@ -84,8 +87,7 @@ Result<void> TaskWriter::finish_removal(Partition partition, PartitionStage stag
       done = drop_partition_.run();
     }
   } else {
-    put_partition_.bind(1, partition).bind(2, static_cast<std::int64_t>(PartitionStage::emptied));
-    done = put_partition_.run();
+    done = put_stage(partition, PartitionStage::emptied);
   }
   if (!done) return std::move(*transaction).abandon(done.error());
   if (Result<void> committed = std::move(*transaction).commit(); !committed) return committed;

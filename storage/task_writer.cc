@@ -19,6 +19,12 @@ std::int64_t to_column(std::uint64_t number) {
   return static_cast<std::int64_t>(number);
 }
 
+// Of a live row or a finished one.
+template <typename Row>
+Seal seal_of(const Row& row) {
+  return seal_of_status(row.id, to_column(row.state), row.queue, row.status);
+}
+
 Partition partition_of(const LiveRow&) { return 0; }
 Partition partition_of(const FinishedRow& row) { return row.partition; }
 
@@ -72,21 +78,21 @@ TaskWriter::TaskWriter(std::unique_ptr<Database> database, std::int64_t wal_byte
 
 Result<void> TaskWriter::prepare() {
   const std::array<std::pair<Statement*, const char*>, 16> statements{{
-      {&put_queue_, "INSERT OR REPLACE INTO queue VALUES(?1, ?2, ?3)"},
+      {&put_queue_, "INSERT OR REPLACE INTO queue VALUES(?1, ?2, ?3, ?4)"},
       {&drop_queue_, "DELETE FROM queue WHERE number = ?1"},
-      {&put_live_, "INSERT OR REPLACE INTO live VALUES(?1, ?2, ?3, ?4)"},
+      {&put_live_, "INSERT OR REPLACE INTO live VALUES(?1, ?2, ?3, ?4, ?5)"},
       {&drop_live_, "DELETE FROM live WHERE id = ?1"},
-      {&put_spec_, "INSERT OR REPLACE INTO spec VALUES(?1, ?2)"},
-      {&get_spec_, "SELECT bytes FROM spec WHERE id = ?1"},
+      {&put_spec_, "INSERT OR REPLACE INTO spec VALUES(?1, ?2, ?3)"},
+      {&get_spec_, "SELECT spec, spec_seal FROM spec WHERE id = ?1"},
       {&drop_spec_, "DELETE FROM spec WHERE id = ?1"},
-      {&put_output_, "INSERT OR REPLACE INTO output VALUES(?1, ?2, ?3)"},
-      {&get_output_, "SELECT bytes FROM output WHERE id = ?1 ORDER BY start"},
+      {&put_output_, "INSERT OR REPLACE INTO output VALUES(?1, ?2, ?3, ?4)"},
+      {&get_output_, "SELECT start, output, output_seal FROM output WHERE id = ?1 ORDER BY start"},
       {&drop_output_, "DELETE FROM output WHERE id = ?1"},
-      {&put_events_, "INSERT OR REPLACE INTO events VALUES(?1, ?2, ?3, ?4)"},
+      {&put_events_, "INSERT OR REPLACE INTO events VALUES(?1, ?2, ?3, ?4, ?5)"},
       {&old_events_, "SELECT first, at_ms FROM events ORDER BY first LIMIT ?1"},
       {&drop_events_, "DELETE FROM events WHERE first <= ?1"},
-      {&put_meta_, "INSERT OR REPLACE INTO meta VALUES(1, ?1, ?2)"},
-      {&put_partition_, "INSERT OR REPLACE INTO partition VALUES(?1, ?2)"},
+      {&put_meta_, "INSERT OR REPLACE INTO meta VALUES(1, ?1, ?2, ?3)"},
+      {&put_partition_, "INSERT OR REPLACE INTO partition VALUES(?1, ?2, ?3)"},
       {&drop_partition_, "DELETE FROM partition WHERE hour = ?1"},
   }};
   for (const auto& [statement, sql] : statements) {
@@ -102,13 +108,15 @@ Result<void> TaskWriter::load_stages() {
   stages_.clear();
   removals_.clear();
   inserts_.clear();
-  Result<Statement> select = database_->prepare("SELECT hour, stage FROM partition");
+  Result<Statement> select = database_->prepare("SELECT hour, stage, seal FROM partition");
   if (!select) return select.error();
   for (;;) {
     const Result<bool> row = select->step();
     if (!row) return row.error();
     if (!*row) return {};
     const Partition partition = select->integer(0);
+    const Seal seal = seal_of_stage(partition, select->integer(1));
+    if (Result<void> intact = seal.check(select->integer(2)); !intact) return intact;
     const auto stage = static_cast<PartitionStage>(select->integer(1));
     stages_[partition] = stage;
     const bool under_way = stage == PartitionStage::emptying || stage == PartitionStage::dropping;
@@ -155,7 +163,10 @@ Result<void> TaskWriter::write_queues(const Flush& flush) {
     if (Result<void> done = drop_queue_.run(); !done) return done;
   }
   for (const QueueRow& row : flush.queues) {
-    put_queue_.bind(1, row.number).bind_text(2, row.name).bind_bytes(3, row.record);
+    put_queue_.bind(1, row.number)
+        .bind_text(2, row.name)
+        .bind_bytes(3, row.record)
+        .bind(4, seal_of_queue(row.number, row.name, row.record).column());
     if (Result<void> done = put_queue_.run(); !done) return done;
   }
   return {};
@@ -168,8 +179,8 @@ Result<void> TaskWriter::write_revived(const Flush& flush) {
       return Error{Code::corruption, "the task to retry is not in the task store"};
     }
     const std::array<std::string, 3> moves{
-        "INSERT OR REPLACE INTO spec SELECT id, spec FROM " + table + " WHERE id = ?1",
-        "INSERT OR REPLACE INTO output SELECT id, 0, output FROM " + table +
+        "INSERT OR REPLACE INTO spec SELECT id, spec, spec_seal FROM " + table + " WHERE id = ?1",
+        "INSERT OR REPLACE INTO output SELECT id, 0, output, output_seal FROM " + table +
             " WHERE id = ?1 AND output IS NOT NULL",
         "DELETE FROM " + table + " WHERE id = ?1"};
     for (const std::string& sql : moves) {
@@ -188,12 +199,15 @@ Result<void> TaskWriter::write_live(const Flush& flush) {
     put_live_.bind_bytes(1, row->id.view())
         .bind(2, to_column(row->state))
         .bind_text(3, row->queue)
-        .bind_bytes(4, row->status);
+        .bind_bytes(4, row->status)
+        .bind(5, seal_of(*row).column());
     if (Result<void> done = put_live_.run(); !done) return done;
   }
   for (const LiveRow* row : rows) {
     if (row->spec.empty()) continue;
-    put_spec_.bind_bytes(1, row->id.view()).bind_bytes(2, row->spec);
+    put_spec_.bind_bytes(1, row->id.view())
+        .bind_bytes(2, row->spec)
+        .bind(3, seal_of_spec(row->id, row->spec).column());
     if (Result<void> done = put_spec_.run(); !done) return done;
   }
   return {};
@@ -203,7 +217,8 @@ Result<void> TaskWriter::write_output(const Flush& flush) {
   for (const OutputRow& row : flush.output) {
     put_output_.bind_bytes(1, row.id.view())
         .bind(2, to_column(row.offset))
-        .bind_bytes(3, row.bytes);
+        .bind_bytes(3, row.bytes)
+        .bind(4, seal_of_output(row.id, to_column(row.offset), row.bytes).column());
     if (Result<void> done = put_output_.run(); !done) return done;
   }
   return {};
@@ -225,15 +240,15 @@ Result<void> TaskWriter::write_finished(const Flush& flush) {
 Result<void> TaskWriter::write_finished_row(const FinishedRow& row, bool stored) {
   const Result<Statement*> insert = insert_into(row.partition);
   if (!insert) return insert.error();
-  std::string spec;
-  std::optional<std::string> output;
+  std::optional<Taken> spec;
+  std::optional<Taken> output;
   if (stored) {
     if (row.spec.empty()) {
-      Result<std::string> taken = take_spec(row.id);
+      Result<Taken> taken = take_spec(row.id);
       if (!taken) return taken.error();
       spec = std::move(*taken);
     }
-    Result<std::optional<std::string>> chunks = take_output(row.id);
+    Result<std::optional<Taken>> chunks = take_output(row.id);
     if (!chunks) return chunks.error();
     output = std::move(*chunks);
     if (Result<void> done = remove(drop_live_, row.id); !done) return done;
@@ -245,12 +260,15 @@ Result<void> TaskWriter::write_finished_row(const FinishedRow& row, bool stored)
       .bind(2, to_column(row.state))
       .bind_text(3, row.queue)
       .bind_bytes(4, row.status)
-      .bind_bytes(5, row.spec.empty() ? std::string_view(spec) : row.spec)
-      .bind_bytes(6, row.result);
+      .bind(5, seal_of(row).column())
+      .bind(6, spec ? spec->seal : seal_of_spec(row.id, row.spec).column())
+      .bind(7, seal_of_result(row.id, row.result).column())
+      .bind_bytes(9, spec ? std::string_view(spec->bytes) : row.spec)
+      .bind_bytes(10, row.result);
   if (output) {
-    statement.bind_bytes(7, *output);
+    statement.bind(8, output->seal).bind_bytes(11, output->bytes);
   } else {
-    statement.bind_null(7);
+    statement.bind_null(8).bind_null(11);
   }
   return statement.run();
 }
@@ -275,26 +293,28 @@ Result<Statement*> TaskWriter::insert_into(Partition partition) {
     }
     if (Result<void> done = mark(partition, PartitionStage::whole); !done) return done.error();
   }
-  Result<Statement> insert = database_->prepare("INSERT OR REPLACE INTO " + table_of(partition) +
-                                                " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)");
+  Result<Statement> insert =
+      database_->prepare("INSERT OR REPLACE INTO " + table_of(partition) +
+                         " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)");
   if (!insert) return insert.error();
   // Tasks finish in the hour that passes or the one before it.
   if (inserts_.size() >= 4) inserts_.erase(inserts_.begin());
   return &inserts_.insert_or_assign(partition, std::move(*insert)).first->second;
 }
 
-Result<std::string> TaskWriter::take_spec(const TaskId& id) {
+Result<TaskWriter::Taken> TaskWriter::take_spec(const TaskId& id) {
   const Reading reading(get_spec_);
   get_spec_.bind_bytes(1, id.view());
   const Result<bool> row = get_spec_.step();
   if (!row) return row.error();
-  if (*row) return std::string(get_spec_.bytes(0));
+  if (*row) return Taken{std::string(get_spec_.bytes(0)), get_spec_.integer(1)};
   return Error{Code::corruption, "the spec of task " + to_string(id) +
                                      " is not in the task store, where it was flushed to"};
 }
 
-Result<std::optional<std::string>> TaskWriter::take_output(const TaskId& id) {
-  std::optional<std::string> output;
+Result<std::optional<TaskWriter::Taken>> TaskWriter::take_output(const TaskId& id) {
+  std::optional<Taken> output;
+  bool whole = true;
   {
     const Reading reading(get_output_);
     get_output_.bind_bytes(1, id.view());
@@ -303,12 +323,16 @@ Result<std::optional<std::string>> TaskWriter::take_output(const TaskId& id) {
       if (!row) return row.error();
       if (!*row) break;
       if (!output) output.emplace();
-      *output += get_output_.bytes(0);
+      const std::string_view chunk = get_output_.bytes(1);
+      const Seal seal = seal_of_output(id, get_output_.integer(0), chunk);
+      if (Result<void> intact = seal.check(get_output_.integer(2)); !intact) whole = false;
+      output->bytes += chunk;
     }
   }
-  if (output) {
-    if (Result<void> done = remove(drop_output_, id); !done) return done.error();
-  }
+  if (!output) return output;
+  output->seal = seal_of_output(id, 0, output->bytes).column();
+  if (!whole) output->seal = ~output->seal;  // damage is not sealed anew
+  if (Result<void> done = remove(drop_output_, id); !done) return done.error();
   return output;
 }
 
@@ -322,7 +346,10 @@ Result<void> TaskWriter::write_events(const Flush& flush) {
     put_events_.bind(1, to_column(flush.events->first))
         .bind(2, to_column(flush.events->last))
         .bind(3, flush.events->at_ms)
-        .bind_bytes(4, flush.events->bytes);
+        .bind_bytes(4, flush.events->bytes)
+        .bind(5, seal_of_events(to_column(flush.events->first), to_column(flush.events->last),
+                                flush.events->at_ms, flush.events->bytes)
+                     .column());
     if (Result<void> done = put_events_.run(); !done) return done;
   }
   return prune_events(flush.events_before_ms);
@@ -347,7 +374,10 @@ Result<void> TaskWriter::prune_events(std::int64_t before_ms) {
 }
 
 Result<void> TaskWriter::write_meta(const Flush& flush) {
-  put_meta_.bind(1, to_column(flush.index)).bind_bytes(2, flush.meta);
+  const std::int64_t entry = to_column(flush.index);
+  put_meta_.bind(1, entry)
+      .bind_bytes(2, flush.meta)
+      .bind(3, seal_of_meta(entry, flush.meta).column());
   return put_meta_.run();
 }
 
@@ -356,11 +386,17 @@ Result<void> TaskWriter::mark(Partition partition, PartitionStage stage) {
   const auto known = stages_.find(partition);
   const bool exists = known != stages_.end();
   if (exists ? known->second >= stage : stage != PartitionStage::whole) return {};
-  put_partition_.bind(1, partition).bind(2, to_column(stage));
-  if (Result<void> done = put_partition_.run(); !done) return done;
+  if (Result<void> done = put_stage(partition, stage); !done) return done;
   stages_[partition] = stage;
   if (stage != PartitionStage::whole) removals_[partition] = Removal{stage, {}};
   return {};
+}
+
+Result<void> TaskWriter::put_stage(Partition partition, PartitionStage stage) {
+  put_partition_.bind(1, partition)
+      .bind(2, to_column(stage))
+      .bind(3, seal_of_stage(partition, to_column(stage)).column());
+  return put_partition_.run();
 }
 
 Result<void> TaskWriter::checkpoint_if_due() {

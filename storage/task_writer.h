@@ -56,6 +56,12 @@ class TaskWriter {
     std::string after;
   };
 
+  // A value on its way from one table to another.
+  struct Taken {
+    std::string bytes;
+    std::int64_t seal = 0;
+  };
+
   explicit TaskWriter(std::unique_ptr<Database> database, std::int64_t wal_bytes);
 
   Result<void> prepare();
@@ -72,10 +78,11 @@ class TaskWriter {
   Result<void> prune_events(std::int64_t before_ms);
   Result<void> write_meta(const Flush& flush);
   Result<void> mark(Partition partition, PartitionStage stage);
+  Result<void> put_stage(Partition partition, PartitionStage stage);
 
   Result<Statement*> insert_into(Partition partition);
-  Result<std::string> take_spec(const TaskId& id);
-  Result<std::optional<std::string>> take_output(const TaskId& id);
+  Result<Taken> take_spec(const TaskId& id);
+  Result<std::optional<Taken>> take_output(const TaskId& id);
   Result<void> remove(Statement& statement, const TaskId& id);
   void grew(const FinishedRow& row);
 

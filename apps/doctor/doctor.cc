@@ -48,7 +48,7 @@ Result<ExitStatus> examine(const Settings& settings, Findings& findings) {
   check_files(settings.data_dir(), running, findings);
   if (running) {
     check_engine(client, findings);
-    check_store_beside(settings.data_dir(), findings);
+    check_store(settings.data_dir(), findings);
   } else {
     check_stopped(settings.data_dir(), findings);
   }

@@ -12,8 +12,8 @@ namespace jack::app {
 // What the engine says about itself.
 void check_engine(const ClientOptions& options, Findings& findings);
 
-// The structure of the task store, beside the engine that writes it. The journal is the engine's
-// alone while it runs.
-void check_store_beside(const std::string& data_dir, Findings& findings);
+// The structure of the task store, and each of its values, also beside an engine that writes it.
+// The journal is the engine's alone while it runs.
+void check_store(const std::string& data_dir, Findings& findings);
 
 }  // namespace jack::app

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 #include <sys/file.h>
 
+#include "apps/doctor/running.h"
 #include "engine/state/state.h"
 #include "storage/journal_table.h"
 #include "storage/task_store.h"
@@ -138,7 +139,7 @@ void check_stopped(const std::string& data_dir, Findings& findings) {
     return checked ? Result<std::string>("whole") : Result<std::string>(checked.error());
   };
   findings.tell("structure of the journal", structure((*journal)->database().quick_check()));
-  findings.tell("structure of the store", structure((*store)->quick_check()));
+  check_store(data_dir, findings);
   findings.tell("journal", check_journal(**journal));
   const Result<Rebuilt> rebuilt = check_state(**store, **journal, findings);
   if (!rebuilt) return findings.complain("state", rebuilt.error());

@@ -243,9 +243,12 @@ TEST_CASE("a removal that a crash interrupted goes on after the restart") {
         {id_of(i), hour, "mail", TaskState::succeeded, "done", "spec", "", false});
   }
   REQUIRE(flush(*opened(at(directory.path())), changes));
-  execute(directory.file("tasks.db"),
-          "UPDATE partition SET stage = 3 WHERE hour = 7; UPDATE partition SET stage = 1 WHERE "
-          "hour = 8");
+  for (const auto& [hour, stage] : {std::pair(7, 3), std::pair(8, 1)}) {
+    execute(directory.file("tasks.db"),
+            "UPDATE partition SET stage = " + std::to_string(stage) +
+                ", seal = " + std::to_string(seal_of_stage(hour, stage).column()) +
+                " WHERE hour = " + std::to_string(hour));
+  }
   {
     const std::unique_ptr<TaskStore> store = opened(at(directory.path()));
     Loaded loaded;
