@@ -51,7 +51,6 @@ Result<std::unique_ptr<JournalTable>> JournalTable::open(const JournalTableOptio
 
 JournalTable::JournalTable(std::unique_ptr<Database> database, const JournalTableOptions& options)
     : database_(std::move(database)),
-      sync_(options.durability == Durability::full ? Sync::full : Sync::normal),
       wal_bytes_max_(options.wal_bytes),
       wal_bytes_(std::max<std::int64_t>(options.wal_bytes / 8, 1)) {}
 
@@ -149,10 +148,7 @@ Result<bool> JournalTable::trim_some() {
   const Result<Index> end = end_of_chunk();
   if (!end) return end.error();
 
-  if (Result<void> lazy = database_->set_sync(Sync::normal); !lazy) return lazy.error();
-  Result<void> removed = remove_up_to(*end);
-  if (Result<void> strict = database_->set_sync(sync_); !strict) return strict.error();
-  if (!removed) return removed.error();
+  if (Result<void> removed = remove_up_to(*end); !removed) return removed.error();
   first_ = *end + 1;
   return has_to_trim();
 }

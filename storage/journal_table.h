@@ -53,8 +53,7 @@ class JournalTable {
   void trim_to(Index index);
 
   // Removes some of them now, in about the time of one append; never the last one, which tells what
-  // index was given. Not synced: after power loss trimmed entries may be back. True: there are
-  // more.
+  // index was given. True: there are more.
   Result<bool> trim_some();
   bool has_to_trim() const;
 
@@ -79,7 +78,6 @@ class JournalTable {
   Result<void> lengthen_wal();
 
   std::unique_ptr<Database> database_;
-  const Sync sync_;
   const std::int64_t wal_bytes_max_;
   std::int64_t wal_bytes_;        // what the WAL may grow to for now
   std::int64_t wal_commits_ = 0;  // since it was last begun anew

@@ -109,10 +109,6 @@ Result<void> migrate(Database& database, const Schema& schema, std::int64_t foun
   for (std::int64_t version = found; version < schema.version(); ++version) {
     if (Result<void> taken = take_step(database, schema, version); !taken) return taken;
   }
-  if (found == schema.version()) return {};
-  // The version belongs into the file's own header, where check_header() looks for it.
-  const Result<Checkpoint> copied = database.checkpoint(Database::Mode::truncate);
-  if (!copied) return copied.error();
   return {};
 }
 

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <optional>
 #include <vector>
 
 #include <fcntl.h>
@@ -12,6 +13,7 @@
 #include <unistd.h>
 
 #include "engine/assert.h"
+#include "storage/wal_check.h"
 
 namespace jack {
 namespace {
@@ -62,6 +64,29 @@ Result<void> make_file(const std::string& path) {
   return sync_directory_of(path);
 }
 
+// Nothing where SQLite may open the WAL of this file, or there is none.
+Result<std::optional<WalDamage>> check_wal_of(const std::string& path) {
+  const std::string wal = path + "-wal";
+  const int fd = ::open(wal.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) {
+    if (errno == ENOENT) return std::optional<WalDamage>();
+    return system_error("cannot open " + wal);
+  }
+  Result<std::optional<WalDamage>> damage = check_wal(fd);
+  ::close(fd);
+  if (!damage) damage.error().message += " of " + path;
+  return damage;
+}
+
+// "… at least 3 committed transactions", for a sentence that says what becomes of them.
+std::string text_of(const std::string& path, const WalDamage& damage) {
+  const std::string wal = path + "-wal";
+  if (damage.frame == 0) return wal + " is damaged in its header: all transactions in it";
+  return wal + " is damaged at byte " + std::to_string(damage.offset) + " (frame " +
+         std::to_string(damage.frame) + "): what is behind it, at least " +
+         std::to_string(damage.commits) + " committed transactions,";
+}
+
 }  // namespace
 
 Database::Database(sqlite3* handle, std::string path) : handle_(handle), path_(std::move(path)) {}
@@ -71,12 +96,6 @@ Database::~Database() {
   begin_read_ = {};
   commit_ = {};
   rollback_ = {};
-  if (exclusive_) {
-    int keep = 1;
-    sqlite3_file_control(handle_, nullptr, SQLITE_FCNTL_PERSIST_WAL, &keep);
-    // With a limit, closing would cut the WAL to nothing.
-    static_cast<void>(set("journal_size_limit = -1", ""));
-  }
   const int closed = sqlite3_close(handle_);
   JACK_ASSERT(closed == SQLITE_OK);  // otherwise a statement has outlived its connection
 }
@@ -93,6 +112,17 @@ Result<std::unique_ptr<Database>> Database::open(const DatabaseOptions& options)
     if (Result<void> ours = check_header(options.path, options.schema); !ours) return ours.error();
     if (Result<void> made = make_file(options.path); !made) return made.error();
   }
+  std::string warning;
+  if (!options.read_only) {
+    const Result<std::optional<WalDamage>> damage = check_wal_of(options.path);
+    if (!damage) return damage.error();
+    if (*damage && options.sync == Sync::full) {
+      return Error{Code::corruption, text_of(options.path, **damage) +
+                                         " would be lost. Nothing was changed: restore a backup"};
+    }
+    if (*damage)
+      warning = text_of(options.path, **damage) + " are lost, by power loss or by damage";
+  }
 
   const int access = options.read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
   sqlite3* handle = nullptr;
@@ -101,6 +131,7 @@ Result<std::unique_ptr<Database>> Database::open(const DatabaseOptions& options)
                                      options.vfs.empty() ? nullptr : options.vfs.c_str());
   std::unique_ptr<Database> database(new Database(handle, options.path));
   if (opened != SQLITE_OK) return sqlite_error(handle, "open " + options.path, opened);
+  database->warning_ = std::move(warning);
 
   if (Result<void> guarded = database->guard(options); !guarded) return guarded.error();
   const Result<std::int64_t> version = check_version(*database, options.schema);
@@ -110,7 +141,18 @@ Result<std::unique_ptr<Database>> Database::open(const DatabaseOptions& options)
 
   sqlite3_db_config(handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, nullptr);
   if (Result<void> done = migrate(*database, options.schema, *version); !done) return done.error();
+  if (Result<void> done = database->begin_wal_anew(); !done) return done.error();
   return database;
+}
+
+// What a crash left behind the WAL's end is of the same salts as what will be written over it, and
+// would look like damage to the check after the next crash. Also brings a new version into the
+// file's own header, where check_header() looks for it.
+Result<void> Database::begin_wal_anew() {
+  const Result<Checkpoint> copied = checkpoint(Mode::truncate);
+  // An engine also starts on a full disk, and beside somebody's sqlite3 shell.
+  if (copied || copied.error().code == Code::storage_full) return {};
+  return copied.error();
 }
 
 // What holds before the file is known to be ours: it stays untouched, also by closing it again.

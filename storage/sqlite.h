@@ -19,16 +19,17 @@ struct sqlite3;
 
 namespace jack {
 
-// full:   a commit returns once its rows are on stable storage.
-// normal: a commit returns once the operating system has its rows; a checkpoint syncs.
+// full:   a commit returns once its rows are on stable storage. Every one, so that damage amid the
+//         WAL can be told from an end that power loss has torn (storage/wal_check.h).
+// normal: a commit returns once the operating system has its rows; a checkpoint syncs. Such damage
+//         looks like the tail that power loss may take.
 enum class Sync { normal, full };
 
 struct DatabaseOptions {
   std::string path;        // absolute
   Schema schema;           // what the file must be, or becomes
   bool read_only = false;  // beside a connection that writes; makes and migrates nothing
-  // The only connection there will be: spares it the memory and the locks it would share. The WAL
-  // stays when the file is closed, so that its blocks are overwritten again.
+  // The only connection there will be: spares it the memory and the locks it would share.
   bool exclusive = false;
   Sync sync = Sync::full;
   // Of a file made now; a file keeps what it has. Large pages take rows of some 600 bytes, and
@@ -48,10 +49,11 @@ struct Checkpoint {
 class Database {
  public:
   // Opens or makes the file (mode 0600), applies the settings, checks that it is what the schema
-  // says, and brings an older version up to date.
+  // says, and brings an older version up to date. What a crash left in the WAL moves to the file.
   //
   // Errors: unsupported   written by a newer version; the file is as it was
-  //         corruption    not a database, or not one of this kind; the file is as it was
+  //         corruption    not a database, or not one of this kind, or (Sync::full) its WAL is
+  //                       damaged so that committed transactions would be lost; all is as it was
   //         unavailable   the file cannot be opened, or another process holds it
   //         storage_full, stopped   while making or migrating it
   static Result<std::unique_ptr<Database>> open(const DatabaseOptions& options);
@@ -73,6 +75,9 @@ class Database {
   enum class Mode { passive, restart, truncate };
   Result<Checkpoint> checkpoint(Mode mode);
 
+  // That transactions of the WAL were dropped, by power loss or damage (Sync::normal); or empty.
+  const std::string& warning() const { return warning_; }
+
   // The WAL as of the last commit of this connection; 0 once a checkpoint has copied all of it.
   std::int64_t wal_bytes() const;
 
@@ -80,9 +85,6 @@ class Database {
   // that overwrites blocks costs half of one that makes the file grow, and less than a quarter
   // where it is large. Only for an exclusive connection.
   Result<void> lengthen_wal(std::int64_t bytes);
-
-  // From the next transaction on.
-  Result<void> set_sync(Sync sync);
 
   // Reads the whole file and checks its structure; seconds per GiB. Errors: corruption.
   Result<void> quick_check();
@@ -94,10 +96,13 @@ class Database {
   Result<void> guard(const DatabaseOptions& options);
   Result<void> configure(const DatabaseOptions& options);
   Result<void> set(const std::string& pragma, std::string_view expected);
+  Result<void> set_sync(Sync sync);
+  Result<void> begin_wal_anew();
   Result<void> prepare_transactions();
 
   sqlite3* handle_ = nullptr;
   std::string path_;
+  std::string warning_;
   bool exclusive_ = false;
   std::int64_t page_bytes_ = 0;
   std::int64_t wal_frames_ = 0;

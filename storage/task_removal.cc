@@ -22,10 +22,8 @@ Result<bool> TaskWriter::remove_some() {
   const Result<std::optional<std::string>> end = end_of_chunk(partition, removal.after);
   if (!end) return end.error();
 
-  if (Result<void> lazy = database_->set_sync(Sync::normal); !lazy) return lazy.error();
   const Result<void> removed =
       *end ? remove_chunk(partition, removal, **end) : finish_removal(partition, removal.stage);
-  if (Result<void> strict = database_->set_sync(Sync::full); !strict) return strict.error();
   if (!removed) return removed.error();
   if (*end) removals_.begin()->second.after = **end;
   return has_to_remove();

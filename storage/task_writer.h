@@ -39,8 +39,7 @@ class TaskWriter {
   Result<std::vector<PartitionGrowth>> write(const Flush& flush);
 
   // Removes a bounded part of what is dropped or emptied, in a transaction that takes a few
-  // milliseconds. Not synced: after power loss some of it may have to be done again. True: there is
-  // more to remove.
+  // milliseconds. True: there is more to remove.
   Result<bool> remove_some();
   bool has_to_remove() const { return !removals_.empty(); }
 

@@ -71,6 +71,8 @@ Result<Parts> open_local(const EngineOptions& options, const Clock& clock) {
   transport_options.directory = parts.directory.get();
   auto transport = LocalTransport::open(transport_options);
   if (!transport) return std::move(transport).error();
+  const std::string& warning = (*transport)->warning();
+  if (options.log && !warning.empty()) options.log(LogLevel::warning, warning);
   parts.transport = *std::move(transport);
   return parts;
 }

@@ -50,7 +50,7 @@ Result<ExitStatus> examine(const Settings& settings, Findings& findings) {
     check_engine(client, findings);
     check_store(settings.data_dir(), findings);
   } else {
-    check_stopped(settings.data_dir(), findings);
+    check_stopped(settings.data_dir(), engine_options(settings).durability, findings);
   }
   return findings.status();
 }
@@ -80,13 +80,14 @@ Command doctor_command() {
   command.flag("--json", flags->json, "print {\"healthy\": …, \"findings\": […]}")
       .details(
           "Of a data directory in which no engine runs it checks the structure of the files, every "
-          "entry of the journal, and that the state built from store and journal has the sums that "
+          "value of the task store, every entry of the journal, that none was cut off, and that "
+          "the state built from store and journal has the sums that "
           "were stored; where the journal goes back to its first entry, also that a replay from "
           "there gives the same state. It holds the directory meanwhile, and opens the files as "
           "`jack serve` would, which undoes what a crash left half written, but starts nothing.")
       .details(
           "Of a running engine it tells what the engine says about itself and checks the structure "
-          "of the task store.")
+          "and the values of the task store.")
       .example("jack doctor", "the default data directory")
       .example("jack doctor --data-dir /srv/jack --json | jq '.findings[] | select(.ok | not)'",
                "only what is wrong")

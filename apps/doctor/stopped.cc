@@ -125,21 +125,24 @@ Result<std::optional<Descriptor>> lock_directory(const std::string& data_dir) {
   return std::optional<Descriptor>(std::move(lock));
 }
 
-void check_stopped(const std::string& data_dir, Findings& findings) {
+void check_stopped(const std::string& data_dir, Durability durability, Findings& findings) {
   JournalTableOptions journal_options;
   journal_options.path = data_dir + "/journal.db";
+  journal_options.durability = durability;
   Result<std::unique_ptr<JournalTable>> journal = JournalTable::open(journal_options);
-  if (!journal) return findings.complain("journal", journal.error());
+  if (!journal) findings.complain("journal", journal.error());
   TaskStoreOptions store_options;
   store_options.path = data_dir + "/tasks.db";
   Result<std::unique_ptr<TaskStore>> store = TaskStore::open(store_options);
-  if (!store) return findings.complain("task store", store.error());
+  if (!store) findings.complain("task store", store.error());
+  if (store) check_store(data_dir, findings);
+  if (!journal || !store) return;
 
-  const auto structure = [](const Result<void>& checked) {
-    return checked ? Result<std::string>("whole") : Result<std::string>(checked.error());
-  };
-  findings.tell("structure of the journal", structure((*journal)->database().quick_check()));
-  check_store(data_dir, findings);
+  const std::string& lost = (*journal)->database().warning();
+  if (!lost.empty()) findings.tell("end of the journal", lost);
+  const Result<void> structure = (*journal)->database().quick_check();
+  findings.tell("structure of the journal",
+                structure ? Result<std::string>("whole") : Result<std::string>(structure.error()));
   findings.tell("journal", check_journal(**journal));
   const Result<Rebuilt> rebuilt = check_state(**store, **journal, findings);
   if (!rebuilt) return findings.complain("state", rebuilt.error());

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include <jack_engine/durability.h>
 #include <jack_engine/error.h>
 
 #include "apps/descriptor.h"
@@ -15,12 +16,13 @@ namespace jack::app {
 // Errors: not_found, permission_denied
 Result<std::optional<Descriptor>> lock_directory(const std::string& data_dir);
 
-// With the lock held. Opens the files as an engine would, which undoes what a crash left half
-// written, and changes nothing else:
+// With the lock held, as an engine of this durability would see it. Opens the files as an engine
+// would, which undoes what a crash left half written, and changes nothing else:
 //   structure  of both files, page by page
+//   values     of the task store, each against its seal
 //   journal    every entry has the checksum that it was written with
 //   state      built from the store and the entries behind it; its sums are those of the store
 //   replay     where the journal goes back to the first entry: built from nothing, it is the same
-void check_stopped(const std::string& data_dir, Findings& findings);
+void check_stopped(const std::string& data_dir, Durability durability, Findings& findings);
 
 }  // namespace jack::app

@@ -32,6 +32,7 @@ Result<std::unique_ptr<LocalTransport>> LocalTransport::open(const LocalTranspor
 LocalTransport::LocalTransport(std::unique_ptr<JournalTable> table,
                                const LocalTransportOptions& options)
     : options_(options),
+      warning_(table->database().warning()),
       table_(std::move(table)),
       next_read_(table_->last() + 1),
       first_(table_->first()),

@@ -52,6 +52,9 @@ class LocalTransport final : public Transport {
   Capabilities capabilities() const override;
   std::string guarantee() const override;
 
+  // What opening it found that people should hear of: a tail that was lost (durability normal).
+  const std::string& warning() const { return warning_; }
+
  private:
   struct Append {
     AppendTicket ticket = 0;
@@ -77,6 +80,7 @@ class LocalTransport final : public Transport {
   void fail(Error error);
 
   const LocalTransportOptions options_;
+  const std::string warning_;
   WakeUp wake_loop_;
 
   // The loop's.
