@@ -190,6 +190,8 @@ class Damage(Filled):
         self.assertEqual(changed, [], f"{what}: lost or changed without a word")
         return False
 
+
+class DamagedFiles(Damage):
     def sweep(self, file, pages_max):
         dice = random.Random(SEED)
         pages = range((self.original / file).stat().st_size // PAGE_BYTES)
@@ -202,7 +204,7 @@ class Damage(Filled):
         return named
 
     def test_damaged_pages_of_the_store_are_named(self):
-        self.make(body=0)
+        self.make()
         self.assertGreater(self.sweep("tasks.db", 40), 5)
 
     def test_damaged_pages_of_the_journal_are_named(self):
@@ -227,6 +229,150 @@ class Damage(Filled):
         self.make()
         copy = self.damaged_copy("tasks.db", pathlib.Path.unlink)
         self.assertTrue(self.is_named(copy, "tasks.db removed"))
+
+
+class DamagedValues(Damage):
+    """One byte of a task is changed where it is stored. That task is named, the others are read as
+    before."""
+
+    def damaged_in(self, value):
+        """A copy in which one byte of these is another, all the times they are stored."""
+
+        def damage(path):
+            content = path.read_bytes()
+            self.assertIn(value, content)
+            path.write_bytes(content.replace(value, value[:100] + bytes([value[100] ^ 1]) + value[101:]))
+
+        return self.damaged_copy("tasks.db", damage)
+
+    def task_in(self, *states):
+        return next(task for task, (_, status, _) in self.before.items()
+                    if rig.unpack(status)[0] in states)  # fmt: skip
+
+    def check_named(self, copy, task, name):
+        status, findings = self.doctor(copy)
+        self.assertEqual(status, CORRUPTION, findings)
+        problem = findings["values of the store"]["message"]
+        self.assertIn(f"the {name} of task {rig.text_of(task)}", problem)
+        self.assertTrue(problem.startswith("1 of "), problem)
+        self.assertIn("whole", findings["structure of the store"])
+
+    def check_others(self, engine, damaged):
+        reader = self.peer(engine, "reader")
+        for task, (spec, status, result) in self.before.items():
+            if task != damaged:
+                self.assertEqual(reader.call(rig.GET, task, True)[:2], [spec, status])
+                if result is not None:
+                    self.assertEqual(reader.result(task), result)
+
+    def test_a_damaged_payload_is_named_to_whoever_reads_it(self):
+        self.make()
+        for states in ((rig.QUEUED,), (rig.SUCCEEDED,)):
+            task = self.task_in(*states)
+            copy = self.damaged_in(task * 20)
+            self.check_named(copy, task, "spec")
+            engine = self.serve(data_dir=copy)
+            with self.assertRaises(rig.Refused) as refused:
+                self.peer(engine).call(rig.GET, task, True)
+            self.assertEqual(refused.exception.code, rig.CORRUPTION)
+            self.assertIn(rig.text_of(task), str(refused.exception))
+            self.jack("show", rig.text_of(task), status=CORRUPTION, data_dir=copy)
+            self.check_others(engine, task)
+            engine.kill()
+
+    def test_a_damaged_payload_is_not_handed_out(self):
+        self.make()
+        task = self.task_in(rig.QUEUED)
+        engine = self.serve(data_dir=self.damaged_in(task * 20))
+        worker = self.peer(engine, "worker")
+        worker.call(rig.WORK, 1, 1000, 0, ["q"])
+        end = rig.deadline()
+        facts = {}
+        while facts.get("state") != "stopped" and rig.left(end):
+            facts = worker.call(rig.INFO)[0]
+        self.assertIn(f"the spec of task {rig.text_of(task)}", facts["failure"])
+        for message in worker.others:
+            if message[0] == rig.DELIVER:
+                self.assertNotIn(task, [rig.unpack(item[3])[0] for item in message[3]])
+
+    def test_a_damaged_result_is_named(self):
+        self.make()
+        task = self.task_in(rig.SUCCEEDED)
+        copy = self.damaged_in(task[::-1] * 20)
+        self.check_named(copy, task, "result")
+        engine = self.serve(data_dir=copy)
+        with self.assertRaises(rig.Refused) as refused:
+            self.peer(engine).result(task)
+        self.assertEqual(refused.exception.code, rig.CORRUPTION)
+        self.jack("result", rig.text_of(task), status=CORRUPTION, data_dir=copy)
+        self.check_others(engine, task)
+
+
+class DamagedWal(Damage):
+    """A byte is changed amid a WAL that a killed engine left. SQLite takes it for the end, and what
+    is behind it, acknowledged and gone, for what was never written."""
+
+    def kill_after(self, submits, between=lambda client: None):
+        engine = self.serve(data_dir=self.folder / "original")
+        client = self.peer(engine)
+        for _ in range(submits):
+            task = rig.new_id()
+            self.assertEqual(client.items(rig.SUBMIT, [rig.spec(task, "q", task)]), [rig.OK])
+            between(client)
+        self.before = self.read(engine)
+        engine.kill()
+        self.original = engine.data_dir
+
+    def frames(self, file):
+        """Where the frames of the present use of this WAL begin, and whether they end a transaction."""
+        wal = (self.original / file).read_bytes()
+        size = 24 + int.from_bytes(wal[8:12], "big")
+        return [(at, wal[at + 4 : at + 8] != bytes(4)) for at in range(32, len(wal), size)
+                if wal[at + 8 : at + 16] == wal[16:24]]  # fmt: skip
+
+    def check_named(self, file, at):
+        copy = self.damaged_copy(file, self.flip(at, 1))
+        damaged = (copy / file).read_bytes()
+        status, findings = self.doctor(copy)
+        self.assertEqual(status, CORRUPTION, findings)
+        problem = findings["journal" if file.startswith("journal") else "task store"]["message"]
+        self.assertIn(file, problem)
+        engine = self.engine(data_dir=copy)
+        self.assertFalse(engine.start(), f"{file}: damage at {at} goes unnoticed")
+        self.assertEqual(engine.process.returncode, CORRUPTION)
+        self.assertIn(problem, engine.said())
+        self.assertEqual((copy / file).read_bytes(), damaged, "it was changed")
+
+    def sweep_wal(self, file):
+        frames = self.frames(file)
+        commits = [at for at, ends in frames if ends]
+        self.assertGreater(len(commits), 5)
+        told = [at for at, _ in frames if at <= commits[-3]]
+        for at in told[:: len(told) // 6]:
+            self.check_named(file, at + 1000)
+        self.check_named(file, 20)  # the header
+        print(f"{file}: {len(commits)} transactions in {len(frames)} frames", flush=True)
+
+    def test_damage_amid_the_wal_of_the_journal_is_named(self):
+        self.kill_after(10)
+        self.sweep_wal("journal.db-wal")
+
+    def test_damage_amid_the_wal_of_the_store_is_named(self):
+        self.kill_after(10, lambda client: client.books())  # a list is read from the store
+        self.sweep_wal("tasks.db-wal")
+
+    def test_without_damage_all_is_there(self):
+        self.kill_after(10)
+        copy = self.damaged_copy("journal.db-wal", lambda path: None)
+        self.assertEqual(self.doctor(copy)[0], 0)
+        self.assertTrue(self.read(self.serve(data_dir=copy)) == self.before)
+
+    def test_under_normal_durability_it_counts_as_what_power_loss_may_take(self):
+        self.kill_after(10)
+        at = self.frames("journal.db-wal")[0][0]
+        copy = self.damaged_copy("journal.db-wal", self.flip(at + 1000, 1))
+        engine = self.serve("--durability", "normal", data_dir=copy)
+        self.assertIn("committed transactions, are lost", engine.said())
 
 
 if __name__ == "__main__":
