@@ -87,6 +87,19 @@ std::string text_of(const std::string& path, const WalDamage& damage) {
          std::to_string(damage.commits) + " committed transactions,";
 }
 
+// Before SQLite opens the file, which may already change it. Gives what warning() tells.
+Result<std::string> check_files(const DatabaseOptions& options) {
+  if (Result<void> ours = check_header(options.path, options.schema); !ours) return ours.error();
+  if (Result<void> made = make_file(options.path); !made) return made.error();
+  const Result<std::optional<WalDamage>> damage = check_wal_of(options.path);
+  if (!damage) return damage.error();
+  if (!*damage) return std::string();
+  const std::string lost = text_of(options.path, **damage);
+  const bool may_be_torn = options.sync == Sync::normal && (*damage)->frame > 0;
+  if (may_be_torn) return lost + " are lost, by power loss or by damage";
+  return Error{Code::corruption, lost + " would be lost. Nothing was changed: restore a backup"};
+}
+
 }  // namespace
 
 Database::Database(sqlite3* handle, std::string path) : handle_(handle), path_(std::move(path)) {}
@@ -105,24 +118,11 @@ Result<std::unique_ptr<Database>> Database::open(const DatabaseOptions& options)
   // where the embedding program uses SQLite already.
   [[maybe_unused]] static const int configured = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 
-  // Not for a reader: it may stand beside this process's own writer, and closing any descriptor of
-  // a file drops all locks that the process has on it. Another program that opened and closed the
-  // file would then find nobody there, and delete the WAL.
-  if (!options.read_only) {
-    if (Result<void> ours = check_header(options.path, options.schema); !ours) return ours.error();
-    if (Result<void> made = make_file(options.path); !made) return made.error();
-  }
-  std::string warning;
-  if (!options.read_only) {
-    const Result<std::optional<WalDamage>> damage = check_wal_of(options.path);
-    if (!damage) return damage.error();
-    if (*damage && options.sync == Sync::full) {
-      return Error{Code::corruption, text_of(options.path, **damage) +
-                                         " would be lost. Nothing was changed: restore a backup"};
-    }
-    if (*damage)
-      warning = text_of(options.path, **damage) + " are lost, by power loss or by damage";
-  }
+  Result<std::string> warning = std::string();
+  // Not beside a connection of this process that writes: closing any descriptor of a file gives up
+  // all locks that the process has on it, and another process would take the WAL for left behind.
+  if (!options.read_only) warning = check_files(options);
+  if (!warning) return warning.error();
 
   const int access = options.read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
   sqlite3* handle = nullptr;
@@ -131,7 +131,7 @@ Result<std::unique_ptr<Database>> Database::open(const DatabaseOptions& options)
                                      options.vfs.empty() ? nullptr : options.vfs.c_str());
   std::unique_ptr<Database> database(new Database(handle, options.path));
   if (opened != SQLITE_OK) return sqlite_error(handle, "open " + options.path, opened);
-  database->warning_ = std::move(warning);
+  database->warning_ = *std::move(warning);
 
   if (Result<void> guarded = database->guard(options); !guarded) return guarded.error();
   const Result<std::int64_t> version = check_version(*database, options.schema);

@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/storage/fixtures.h"
@@ -325,6 +326,32 @@ TEST_CASE("a reader sees one moment until it ends, and holds up no writer") {
   CHECK(writer->checkpoint(Database::Mode::passive)->complete);
   CHECK(writer->wal_bytes() == 0);
   CHECK_FALSE(reader->execute("DELETE FROM thing"));
+}
+
+// History: the reader looked at the file's header by itself. Closing it again gave up the locks,
+// and a sqlite3 shell that came and went took the WAL away under the engine.
+TEST_CASE("a reader beside the writer leaves the file locked against other processes") {
+  const TemporaryDirectory directory;
+  const std::unique_ptr<Database> writer = opened(at(directory.file("t.db")));
+  REQUIRE(add_row(*writer));
+  DatabaseOptions options = at(directory.file("t.db"));
+  options.read_only = true;
+  const std::unique_ptr<Database> reader = opened(options);
+  CHECK(value_of(*reader, "SELECT count(*) FROM thing") == "2");
+
+  // A process does not see its own locks.
+  const pid_t other = ::fork();
+  if (other == 0) {
+    const int file = ::open(directory.file("t.db").c_str(), O_RDWR);
+    struct flock whole {};
+    whole.l_type = F_WRLCK;
+    const bool asked = ::fcntl(file, F_GETLK, &whole) == 0;
+    ::_exit(asked && whole.l_type != F_UNLCK ? 0 : 1);
+  }
+  int status = -1;
+  REQUIRE(::waitpid(other, &status, 0) == other);
+
+  CHECK(status == 0);
 }
 
 }  // namespace jack::test
