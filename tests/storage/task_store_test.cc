@@ -83,8 +83,16 @@ std::int64_t number_in(const std::string& path, const std::string& sql) {
 void execute(const std::string& path, const std::string& sql) {
   sqlite3* database = nullptr;
   REQUIRE(sqlite3_open(path.c_str(), &database) == SQLITE_OK);
+  REQUIRE(sqlite3_exec(database, "PRAGMA synchronous = OFF", nullptr, nullptr, nullptr) ==
+          SQLITE_OK);
   REQUIRE(sqlite3_exec(database, sql.c_str(), nullptr, nullptr, nullptr) == SQLITE_OK);
   sqlite3_close(database);
+}
+
+// "the spec of task 1" with the task's id.
+std::string with_id(std::string name, std::uint64_t number) {
+  name.pop_back();
+  return name + to_string(id_of(number));
 }
 
 }  // namespace
@@ -323,6 +331,154 @@ TEST_CASE("a store as version 1 wrote it opens, and reads as it was written") {
   CHECK(**store->result(id_of(2)) == "result2");
   CHECK(*store->output(id_of(2), 0, 100) == "out2");
   CHECK(*store->events_after(0, 100) == std::vector<std::string>{"events"});
+}
+
+TEST_CASE("a value that is not what was written is named, and the others are read") {
+  struct Damage {
+    const char* sql;
+    const char* name;
+  };
+  // Of the golden file: task 1 is live, task 2 finished.
+  const auto [sql, name] = GENERATE(values<Damage>({
+      {"UPDATE meta SET bytes = CAST('statE' AS BLOB)", "the state at entry 42"},
+      {"UPDATE meta SET entry = 41", "the state at entry 41"},
+      {"UPDATE queue SET record = CAST('recorD' AS BLOB)", "the record of queue 1"},
+      {"UPDATE queue SET name = 'mall'", "the record of queue 1"},
+      {"UPDATE queue SET number = 2", "the record of queue 2"},
+      {"UPDATE partition SET stage = 3", "the stage of hour 472222"},
+      {"UPDATE events SET bytes = CAST('event5' AS BLOB)", "the history from entry 1 on"},
+      {"UPDATE events SET last = 43", "the history from entry 1 on"},
+      {"UPDATE events SET at_ms = 0", "the history from entry 1 on"},
+      {"UPDATE live SET status = CAST('statuS1' AS BLOB)", "the status of task 1"},
+      {"UPDATE live SET state = 2", "the status of task 1"},
+      {"UPDATE live SET queue = 'mall'", "the status of task 1"},
+      {"UPDATE live SET status_seal = status_seal + 1", "the status of task 1"},
+      {"UPDATE spec SET spec = CAST('spec7' AS BLOB)", "the spec of task 1"},
+      {"UPDATE output SET output = CAST('0ut' AS BLOB) WHERE start = 0", "the output of task 1"},
+      {"UPDATE output SET start = 4 WHERE start = 3", "the output of task 1"},
+      {"UPDATE finished_472222 SET status = CAST('' AS BLOB)", "the status of task 2"},
+      {"UPDATE finished_472222 SET state = 5", "the status of task 2"},
+      {"UPDATE finished_472222 SET spec = CAST('Spec2' AS BLOB)", "the spec of task 2"},
+      {"UPDATE finished_472222 SET spec = NULL", "the spec of task 2"},
+      {"UPDATE finished_472222 SET result = CAST('result2+' AS BLOB)", "the result of task 2"},
+      {"UPDATE finished_472222 SET result = spec, result_seal = spec_seal", "the result of task 2"},
+      {"UPDATE finished_472222 SET output = CAST('out1' AS BLOB)", "the output of task 2"},
+      {"UPDATE finished_472222 SET output_seal = NULL", "the output of task 2"},
+  }));
+  CAPTURE(sql);
+  const TemporaryDirectory directory;
+  execute(directory.file("tasks.db"), kGoldenTasksV1);
+  execute(directory.file("tasks.db"), sql);
+
+  Result<std::unique_ptr<TaskReader>> reader = TaskReader::open(directory.file("tasks.db"), "");
+  REQUIRE(reader);
+  const Result<ValueCheck> check = (*reader)->check_values();
+  REQUIRE(check);
+  CHECK(check->damaged == 1);
+  std::string named = name;
+  if (named.substr(named.size() - 6) == "task 1") named = with_id(named, 1);
+  if (named.substr(named.size() - 6) == "task 2") named = with_id(named, 2);
+  CHECK(check->named == std::vector<std::string>{named});
+
+  std::vector<std::string> refused;
+  const auto note = [&](const auto& read) {
+    if (read) return;
+    CHECK(read.error().code == Code::corruption);
+    CHECK_THAT(read.error().message, ::test::ContainsSubstring(named));
+    refused.push_back(read.error().message);
+  };
+  Loaded loaded;
+  Partitions partitions;
+  note((*reader)->load(loaded, partitions));
+  partitions = Partitions();
+  partitions.add(472222, id_of(2), id_of(2));
+  for (const std::uint64_t task : {1, 2}) {
+    note((*reader)->find(id_of(task), partitions));
+    note((*reader)->spec(id_of(task), partitions));
+    note((*reader)->result(id_of(task), partitions));
+    note((*reader)->output(id_of(task), 0, 100, partitions));
+  }
+  note((*reader)->events_after(0, 100));
+  note((*reader)->list({}, partitions));
+  CHECK_FALSE(refused.empty());
+  CHECK(refused.size() <= 3);  // a live status: load, find, list
+}
+
+TEST_CASE("a row under another key is not taken for that one's") {
+  const TemporaryDirectory directory;
+  execute(directory.file("tasks.db"), kGoldenTasksV1);
+  const std::string other = "X'018BCFE5680270028000000000000003'";
+  for (const char* table : {"spec", "live", "output", "finished_472222"}) {
+    execute(directory.file("tasks.db"), "UPDATE " + std::string(table) + " SET id = " + other);
+  }
+
+  const Result<std::unique_ptr<TaskReader>> reader =
+      TaskReader::open(directory.file("tasks.db"), "");
+  REQUIRE(reader);
+  const Result<ValueCheck> check = (*reader)->check_values();
+
+  REQUIRE(check);
+  CHECK(check->damaged == 8);
+}
+
+TEST_CASE("without damage every value is counted, and of many damaged ones the first are named") {
+  const TemporaryDirectory directory;
+  execute(directory.file("tasks.db"), kGoldenTasksV1);
+  const auto check = [&] {
+    const Result<std::unique_ptr<TaskReader>> reader =
+        TaskReader::open(directory.file("tasks.db"), "");
+    REQUIRE(reader);
+    const Result<ValueCheck> found = (*reader)->check_values();
+    REQUIRE(found);
+    return *found;
+  };
+  CHECK(check().values == 12);
+  CHECK(check().damaged == 0);
+
+  std::string many;
+  for (int i = 10; i < 40; ++i) {
+    many += "INSERT INTO queue VALUES(" + std::to_string(i) + ", 'q', CAST('r' AS BLOB), 7);";
+  }
+  execute(directory.file("tasks.db"), many);
+
+  CHECK(check().damaged == 30);
+  CHECK(check().named.size() == ValueCheck::kNamedMax);
+}
+
+TEST_CASE("a store whose hours are damaged does not open, so that none is removed by mistake") {
+  const TemporaryDirectory directory;
+  execute(directory.file("tasks.db"), kGoldenTasksV1);
+  execute(directory.file("tasks.db"), "UPDATE partition SET stage = 3");
+
+  const Result<std::unique_ptr<TaskStore>> store = TaskStore::open(at(directory.path()));
+
+  REQUIRE_FALSE(store);
+  CHECK(store.error().code == Code::corruption);
+}
+
+TEST_CASE("a damaged value that moves stays damaged, and keeps no other task from moving") {
+  const TemporaryDirectory directory;
+  execute(directory.file("tasks.db"), kGoldenTasksV1);
+  execute(directory.file("tasks.db"),
+          "UPDATE spec SET spec = CAST('spec7' AS BLOB);"
+          "UPDATE output SET output = CAST('0ut' AS BLOB) WHERE start = 0;"
+          "UPDATE finished_472222 SET spec = CAST('Spec2' AS BLOB)");
+  const std::unique_ptr<TaskStore> store = opened(at(directory.path()));
+  Loaded loaded;
+  REQUIRE(store->load(loaded));
+
+  Flush changes;
+  FinishedRow done{id_of(1), 472223, "mail", TaskState::succeeded, "done", {}, "result", true};
+  changes.finished = {done};
+  changes.revived = {{id_of(2), 472222}};
+  changes.live = {{id_of(2), "mail", TaskState::queued, "queued", {}}};
+  REQUIRE(flush(*store, changes));
+
+  CHECK(**store->result(id_of(1)) == "result");
+  CHECK(store->spec(id_of(1)).error().code == Code::corruption);
+  CHECK(store->output(id_of(1), 0, 100).error().code == Code::corruption);
+  CHECK(store->spec(id_of(2)).error().code == Code::corruption);
+  CHECK(*store->output(id_of(2), 0, 100) == "out2");
 }
 
 TEST_CASE("a new store has exactly the layout of the golden file of its version") {

@@ -372,14 +372,26 @@ TEST_CASE("appends that found no room leave nothing behind that looks like damag
   JournalTableOptions options = journal_at(directory.path());
   options.vfs = vfs.name();
   const std::unique_ptr<JournalTable> table = opened(options);
-  append_some(*table, 2);
-  for (int at = 1; at < 30; ++at) {
-    CAPTURE(at);
-    for (const int writes : {at, at / 2 + 1}) {  // two large ones, the second shorter
-      vfs.fail({FaultVfs::Operation::write, writes, ENOSPC, true});
-      static_cast<void>(table->append(std::string(static_cast<std::size_t>(writes) * 16'000, 'x')));
-      vfs.heal();
-    }
+  const std::string large(400'000, 'x');
+  const std::string small(200'000, 'x');
+  const auto writes_of = [&](const std::string& entry) {
+    REQUIRE(table->append(entry));  // the first one also writes the header
+    vfs.heal();
+    REQUIRE(table->append(entry));
+    return vfs.count(FaultVfs::Operation::write);
+  };
+  append_some(*table, 1);
+  REQUIRE(table->checkpoint_if_due());  // its zeros fill frames that were not written whole
+  const int writes_of_large = writes_of(large);
+  const int writes_of_small = writes_of(small);
+  // The last write is the page of the frame with the commit mark, the one before it the mark.
+  for (int before_end = 0; before_end < 4; ++before_end) {
+    CAPTURE(before_end);
+    vfs.fail({FaultVfs::Operation::write, writes_of_large - before_end, ENOSPC, true});
+    CHECK_FALSE(table->append(large));
+    vfs.fail({FaultVfs::Operation::write, writes_of_small - before_end, ENOSPC, true});
+    CHECK_FALSE(table->append(small));
+    vfs.heal();
     append_some(*table, 1);
     const TemporaryDirectory crashed;
     copy_files(directory.path(), crashed.path());
