@@ -392,7 +392,7 @@ TEST_CASE("a value that is not what was written is named, and the others are rea
   note((*reader)->load(loaded, partitions));
   partitions = Partitions();
   partitions.add(472222, id_of(2), id_of(2));
-  for (const std::uint64_t task : {1, 2}) {
+  for (const std::uint64_t task : {std::uint64_t{1}, std::uint64_t{2}}) {
     note((*reader)->find(id_of(task), partitions));
     note((*reader)->spec(id_of(task), partitions));
     note((*reader)->result(id_of(task), partitions));
