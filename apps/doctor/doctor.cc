@@ -81,9 +81,9 @@ Command doctor_command() {
       .details(
           "Of a data directory in which no engine runs it checks the structure of the files, every "
           "value of the task store, every entry of the journal, that none was cut off, and that "
-          "the state built from store and journal has the sums that "
-          "were stored; where the journal goes back to its first entry, also that a replay from "
-          "there gives the same state. It holds the directory meanwhile, and opens the files as "
+          "the state built from store and journal has the sums that were stored; where the journal "
+          "goes back to its first entry, also that a replay from there gives the same state. It "
+          "holds the directory meanwhile, and opens the files as "
           "`jack serve` would, which undoes what a crash left half written, but starts nothing.")
       .details(
           "Of a running engine it tells what the engine says about itself and checks the structure "
