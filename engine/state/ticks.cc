@@ -16,8 +16,10 @@ Partition State::partition_of(const TaskRecord& task) const {
   return task.changed.ms / kPartitionLength.count();
 }
 
+// What was emptied stays so, even if the retention is longer now than it was then.
 bool State::is_retained(Partition partition) const {
-  return register_.partitions.contains(partition) &&
+  const auto kept = register_.partitions.find(partition);
+  return kept != register_.partitions.end() && !kept->second.emptied &&
          end_of(partition) + register_.limits.retention > register_.now;
 }
 

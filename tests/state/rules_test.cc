@@ -263,6 +263,30 @@ TEST_CASE("a repeated submit is recognised for the deduplication window, then re
   CHECK(journal.state().unfinished() == 0);
 }
 
+// A retry brought a task without its spec back to life: no store could write the row, and every
+// start applied the same retry again.
+TEST_CASE("a task that was emptied stays gone, even if the retention grows") {
+  Journal journal;
+  Limits limits;
+  limits.retention = std::chrono::hours{1};
+  journal.write(SetLimitsCommand{limits});
+  journal.open_pool(1, {"mail"}, 1);
+  TaskSpec task = journal.spec("mail");
+  task.max_attempts = 1;
+  journal.submit(task);
+  journal.settle(task.id, journal.status(task.id).token, Outcome::failed, "no");
+  journal.machine().flush();
+  journal.run_for(std::chrono::hours{3});
+  limits.retention = std::chrono::hours{24};
+  journal.write(SetLimitsCommand{limits});
+
+  CHECK(journal.write(RetryCommand{task.id}).commands.front().code == Code::not_found);
+  CHECK(journal.write(CancelCommand{task.id, "x"}).commands.front().code == Code::not_found);
+  CHECK(journal.submit(task).repeated);
+  journal.machine().flush();
+  CHECK_NOTHROW(journal.machine().restart());
+}
+
 TEST_CASE(
     "a follow-up that is refused refuses its settle, changes nothing, and the lease goes on") {
   Journal journal;
