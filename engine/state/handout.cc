@@ -114,7 +114,7 @@ CommandOutcome State::apply(const PauseCommand& command) {
   Queue* queue = queues_.find(command.queue);
   if (queue == nullptr) {
     if (queues_.size() >= register_.limits.queues_max) {
-      return *queue_refusal(command.queue, 0);
+      return *queue_refusal(command.queue, 0, 0);
     }
     queue = &queues_.create(command.queue);
   }

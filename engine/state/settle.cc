@@ -127,6 +127,7 @@ Result<std::optional<CommandOutcome>> State::follow_up_refusal(const SettleComma
                                   "more than " + std::to_string(kFollowUpsMax) + " follow-ups"});
   }
   std::map<std::string_view, std::uint64_t> fresh;  // per queue
+  std::uint64_t fresh_in_all = 0;
   std::map<TaskId, std::uint64_t> digests;
   for (std::size_t i = 0; i < command.follow_ups.size(); ++i) {
     const std::string_view encoded = command.follow_ups[i].spec;
@@ -146,7 +147,9 @@ Result<std::optional<CommandOutcome>> State::follow_up_refusal(const SettleComma
     if (!known) return known.error();
     if (*known && (*known)->code != Code::ok) return refused(i + 1, **known);
     if (*known || !first) continue;
-    if (auto full = queue_refusal(queue, ++fresh[queue])) return refused(i + 1, *full);
+    if (auto full = queue_refusal(queue, ++fresh[queue], ++fresh_in_all)) {
+      return refused(i + 1, *full);
+    }
   }
   std::uint64_t more = 0;
   for (const auto& [queue, count] : fresh) more += queues_.find(queue) == nullptr ? 1 : 0;

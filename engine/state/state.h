@@ -171,7 +171,9 @@ class State {
   Result<CommandOutcome> apply(const SubmitCommand& command);
   // Whether the id is free: nothing where it is, else the answer to its submit.
   Result<std::optional<CommandOutcome>> find_submitted(const TaskId& id, std::uint64_t digest);
-  std::optional<CommandOutcome> queue_refusal(std::string_view queue, std::uint64_t more) const;
+  // Whether `in_queue` more tasks of this queue are too many, or `in_all` of all queues.
+  std::optional<CommandOutcome> queue_refusal(std::string_view queue, std::uint64_t in_queue,
+                                              std::uint64_t in_all) const;
   void create(const NewTask& task);
   void create_reply(Slot slot, std::string_view result, std::string_view content_type);
 

@@ -27,7 +27,7 @@ Result<CommandOutcome> State::apply(const SubmitCommand& command) {
   Result<std::optional<CommandOutcome>> known = find_submitted(spec->id, digest);
   if (!known) return known.error();
   if (*known) return **known;
-  if (auto refusal = queue_refusal(spec->queue, 1)) return *refusal;
+  if (auto refusal = queue_refusal(spec->queue, 1, 1)) return *refusal;
   create({*spec, command.spec, digest, command.not_before, command.expires});
   return CommandOutcome{};
 }
@@ -62,17 +62,17 @@ Result<std::optional<CommandOutcome>> State::find_submitted(const TaskId& id,
   return Found();
 }
 
-std::optional<CommandOutcome> State::queue_refusal(std::string_view name,
-                                                   std::uint64_t more) const {
+std::optional<CommandOutcome> State::queue_refusal(std::string_view name, std::uint64_t in_queue,
+                                                   std::uint64_t in_all) const {
   const Limits& limits = register_.limits;
-  if (unfinished_ + more > limits.unfinished_max) {
+  if (unfinished_ + in_all > limits.unfinished_max) {
     return CommandOutcome{Code::queue_full, "the engine holds " + std::to_string(unfinished_) +
                                                 " unfinished tasks, the limit is " +
                                                 std::to_string(limits.unfinished_max)};
   }
   const Queue* queue = queues_.find(name);
   const std::uint64_t unfinished = queue == nullptr ? 0 : queue->counts.unfinished();
-  if (unfinished + more > limits.unfinished_per_queue_max) {
+  if (unfinished + in_queue > limits.unfinished_per_queue_max) {
     return CommandOutcome{Code::queue_full, "queue " + std::string(name) + " holds " +
                                                 std::to_string(unfinished) +
                                                 " unfinished tasks, the limit is " +

@@ -72,7 +72,7 @@ Result<CommandOutcome> State::apply(const RetryCommand& command) {
                           "task " + to_string(command.task) + " is " + std::string(name_of(state)) +
                               "; only failed, cancelled and expired tasks can be retried"};
   }
-  if (auto refusal = queue_refusal(queues_[queue].name, 1)) return *refusal;
+  if (auto refusal = queue_refusal(queues_[queue].name, 1, 1)) return *refusal;
   if (stored) {
     Result<Slot> revived = revive(command.task, *stored);
     if (!revived) return revived.error();

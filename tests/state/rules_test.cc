@@ -316,6 +316,32 @@ TEST_CASE(
   CHECK(journal.state().queue("next")->counts.queued == 1);
 }
 
+// Each queue was judged alone, so a settle could submit past the limit of the whole.
+TEST_CASE("follow-ups for several queues count together against the limit of all tasks") {
+  Journal journal;
+  Limits limits;
+  limits.unfinished_max = 3;
+  journal.write(SetLimitsCommand{limits});
+  journal.open_pool(1, {"mail"}, 1);
+  const TaskSpec task = journal.spec("mail");
+  journal.submit(task);
+  std::vector<std::string> next;
+  for (const char* queue : {"a", "b", "c"}) next.push_back(encoded(journal.spec(queue)));
+  SettleCommand settle;
+  settle.task = task.id;
+  settle.token = journal.status(task.id).token;
+  for (const std::string& spec : next) settle.follow_ups.push_back({spec, {}, {}});
+
+  const CommandOutcome refused = journal.write(settle).commands.front();
+  CHECK(refused.code == Code::queue_full);
+  CHECK_THAT(refused.message, ::test::ContainsSubstring("follow-up 3"));
+  CHECK(journal.state().unfinished() == 1);
+
+  settle.follow_ups.pop_back();
+  CHECK(journal.write(settle).commands.front().code == Code::ok);
+  CHECK(journal.state().unfinished() == 2);
+}
+
 TEST_CASE("a full reply queue does not hold back the outcome") {
   Journal journal;
   Limits limits;
