@@ -192,14 +192,12 @@ void State::add_row(Slot slot, std::string_view queue, std::string_view status, 
     task.stored_live = true;
   }
   task.dirty = false;
-  task.in_cut = true;
 }
 
 void State::flushed() {
   JACK_ASSERT(cut_ != nullptr);
   for (const Slot slot : cut_tasks_) {
     TaskRecord& task = tasks_[slot];
-    task.in_cut = false;
     if (task.dirty) {
       if (task.unflushed != UINT32_MAX) unflushed_[task.unflushed].spec = {};
       continue;

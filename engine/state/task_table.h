@@ -74,7 +74,6 @@ struct TaskRecord {
   bool dirty = false;                    // changed since the last cut
   bool counted_finished = false;         // its contribution is in a partition's sum too
   bool unlinked = false;                 // no longer found by its id; goes with the next flush
-  bool in_cut = false;                   // part of a cut that is not known to be in the store
   bool stored_live = false;              // the store has, or will have by the last cut, a live row
   std::unique_ptr<TaskExtras> extras;
 
