@@ -173,7 +173,7 @@ void State::feed(PoolSlot slot) {
     const Slot task = lane.head;
     lane.remove(tasks_, task);
     if (tasks_[task].expires <= register_.now) {
-      finish(task, TaskState::expired, {}, {});
+      finish(task, TaskState::expired);
     } else {
       assign(task, slot);
     }
@@ -206,7 +206,7 @@ void State::feed_from(Queue& queue) {
     const Slot task = lane.head;
     lane.remove(tasks_, task);
     if (tasks_[task].expires <= register_.now) {
-      finish(task, TaskState::expired, {}, {});
+      finish(task, TaskState::expired);
     } else {
       assign(task, queue.hungry.front());
     }
@@ -218,7 +218,7 @@ void State::offer(Slot slot, bool first) {
   TaskRecord& task = tasks_[slot];
   Queue& queue = queues_[task.queue];
   if (task.expires <= register_.now) {
-    finish(slot, TaskState::expired, {}, {});
+    finish(slot, TaskState::expired);
     return;
   }
   if (!queue.paused && !queue.hungry.empty()) {

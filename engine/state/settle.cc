@@ -109,7 +109,7 @@ CommandOutcome State::succeed(Slot slot, const SettleCommand& command) {
   detach_lease(slot);
   tasks_[slot].outcome = Outcome::succeeded;
   bytes_of(slot).worker = command.worker;
-  finish(slot, TaskState::succeeded, command.result, command.content_type);
+  finish(slot, TaskState::succeeded, {command.result, command.content_type, {}});
   return {};
 }
 
@@ -180,10 +180,10 @@ void State::end_attempt(Slot slot, const Ending& ending) {
   detach_lease(slot);
   if (!ending.retry || task.attempt >= task.max_attempts) {
     task.outcome = ending.outcome;
-    finish(slot, TaskState::failed, {}, {});
+    finish(slot, TaskState::failed, {{}, {}, ending.error});
     return;
   }
-  emit(EventKind::attempt_failed, slot, task.extras->error);
+  emit(EventKind::attempt_failed, slot, ending.error);
   schedule(slot, register_.now + ending.delay.value_or(backoff_of(task)));
 }
 
@@ -237,24 +237,25 @@ Duration State::backoff_of(const TaskRecord& task) const {
   return Duration{delay + delay / 1000 * jitter + delay % 1000 * jitter / 1000};
 }
 
-void State::finish(Slot slot, TaskState state, std::string_view result,
-                   std::string_view content_type) {
+void State::finish(Slot slot, TaskState state, const Ended& ended) {
   TaskRecord& task = tasks_[slot];
   set_state(slot, state);
   timers_.set(slot, kNever);
   --unfinished_;
   UnflushedBytes& bytes = bytes_of(slot);
-  bytes.result = result;
-  bytes.content_type = content_type;
+  bytes.result = ended.result;
+  bytes.content_type = ended.content_type;
   ++register_.partitions[partition_of(task)].count;
   queues_[task.queue].used = register_.now;
   switch (state) {
     case TaskState::succeeded: emit(EventKind::succeeded, slot); break;
-    case TaskState::failed: emit(EventKind::failed, slot, task.extras->error); break;
-    case TaskState::cancelled: emit(EventKind::cancelled, slot, task.extras->error); break;
+    case TaskState::failed: emit(EventKind::failed, slot, ended.error); break;
+    case TaskState::cancelled: emit(EventKind::cancelled, slot, ended.error); break;
     default: emit(EventKind::expired, slot); break;
   }
-  if (task.extras && !task.extras->reply_to.empty()) create_reply(slot, result, content_type);
+  if (task.extras && !task.extras->reply_to.empty()) {
+    create_reply(slot, ended.result, ended.content_type);
+  }
 }
 
 }  // namespace jack

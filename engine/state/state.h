@@ -150,13 +150,21 @@ class State {
     std::optional<Instant> expires;
   };
 
-  // How an attempt ends.
+  // How an attempt ends. The texts point into the entry, or at what was kept like one: events show
+  // them after the command has been applied, when the task may have another error already.
   struct Ending {
     Outcome outcome = Outcome::failed;
     std::string_view error;
     std::string_view worker;
     bool retry = true;
     std::optional<Duration> delay;
+  };
+
+  // What a task ends with; texts as for Ending.
+  struct Ended {
+    std::string_view result;  // of a success
+    std::string_view content_type;
+    std::string_view error;  // of the others: as it is told
   };
 
   // entries.cc: what an entry as a whole does
@@ -189,7 +197,7 @@ class State {
   void record_attempt(Slot slot, const Ending& ending);
   void detach_lease(Slot slot);
   Duration backoff_of(const TaskRecord& task) const;
-  void finish(Slot slot, TaskState state, std::string_view result, std::string_view content_type);
+  void finish(Slot slot, TaskState state, const Ended& ended = {});
 
   // tasks.cc: the other commands on tasks
   Result<CommandOutcome> apply(const CancelCommand& command);
@@ -239,6 +247,7 @@ class State {
   void free_bytes(Slot slot);
 
   void set_state(Slot slot, TaskState state);
+  // `text` must live as long as the outcomes of the entry, longer than what the task says now.
   void emit(EventKind kind, Slot slot, std::string_view text = {});
   Slot find_slot(const TaskId& id) const { return tasks_.find(id); }
   Slot retained_slot(const TaskId& id) const;

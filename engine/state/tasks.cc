@@ -45,7 +45,7 @@ Result<CommandOutcome> State::apply(const CancelCommand& command) {
   }
   task.more().error = reason;
   task.outcome = Outcome::cancelled;
-  finish(slot, TaskState::cancelled, {}, {});
+  finish(slot, TaskState::cancelled, {{}, {}, reason});
   return CommandOutcome{};
 }
 

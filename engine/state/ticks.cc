@@ -67,8 +67,8 @@ void State::fire(Slot slot) {
     outcomes_->lease_ends.push_back(
         {task.id, task.token, pool.number, pool.incarnation, Outcome::timed_out});
     end_attempt(slot, {Outcome::timed_out,
-                       "the attempt ran longer than its timeout of " +
-                           std::to_string(task.timeout.count()) + " ms",
+                       keep("the attempt ran longer than its timeout of " +
+                            std::to_string(task.timeout.count()) + " ms"),
                        {},
                        true,
                        std::nullopt});
@@ -76,7 +76,7 @@ void State::fire(Slot slot) {
   }
   unlist(slot);
   if (task.expires <= register_.now) {
-    finish(slot, TaskState::expired, {}, {});
+    finish(slot, TaskState::expired);
     return;
   }
   set_state(slot, TaskState::queued);

@@ -342,6 +342,49 @@ TEST_CASE("follow-ups for several queues count together against the limit of all
   CHECK(journal.state().unfinished() == 2);
 }
 
+// The event's text was a view into the task's error, which the later commands of the entry change.
+TEST_CASE("an event shows the text of its own moment, whatever else the entry does to the task") {
+  Journal journal;
+  journal.open_pool(1, {"mail"}, 2);
+  TaskSpec spec = journal.spec("mail");
+  spec.max_attempts = 2;
+  journal.submit(spec);
+  const TaskId task = spec.id;
+  const std::string first(60, 'a');
+  const std::string second(3000, 'b');
+  const std::string third(60, 'c');
+  SettleCommand fail;
+  fail.task = task;
+  fail.token = journal.status(task).token;
+  fail.outcome = Outcome::failed;
+  fail.error = first;
+  fail.delay = Duration{0};
+
+  const Outcomes& outcomes = journal.write(fail, TickCommand{}, CancelCommand{task, second},
+                                           RetryCommand{task}, CancelCommand{task, third});
+
+  std::vector<std::string> texts;
+  for (const EventView& event : outcomes.events) {
+    if (!event.text.empty()) texts.emplace_back(event.text);
+  }
+  CHECK(texts == std::vector<std::string>{first, second, third});
+}
+
+TEST_CASE("an attempt that is timed out says so in its event") {
+  Journal journal;
+  journal.open_pool(1, {"mail"}, 1);
+  TaskSpec spec = journal.spec("mail");
+  spec.timeout = Duration{123'456};
+  journal.submit(spec);
+  journal.advance(Duration{123'456});
+
+  const Outcomes& outcomes = journal.write(TickCommand{}, CancelCommand{spec.id, "not needed"});
+
+  REQUIRE(outcomes.events.size() == 2);
+  CHECK(outcomes.events[0].text == "the attempt ran longer than its timeout of 123456 ms");
+  CHECK(outcomes.events[1].text == "not needed");
+}
+
 TEST_CASE("a full reply queue does not hold back the outcome") {
   Journal journal;
   Limits limits;

@@ -25,7 +25,7 @@ class RandomCommands {
       case 8: add_settle(entry, journal); break;
       case 9: entry.add(WantCommand{below(4), static_cast<std::int64_t>(below(7)) - 2}); break;
       case 10: entry.add(TickCommand{}); break;
-      case 11: entry.add(CancelCommand{any_task(), "not needed"}); break;
+      case 11: entry.add(CancelCommand{any_task(), text()}); break;
       case 12: entry.add(RetryCommand{any_task()}); break;
       case 13: add_output(entry); break;
       case 14: entry.add(PauseCommand{queue(), below(2) == 0}); break;
@@ -46,6 +46,13 @@ class RandomCommands {
   std::string_view queue() {
     static constexpr std::string_view kNames[] = {"a", "b", "c"};
     return kNames[below(3)];
+  }
+  // Of two lengths: one more than a string keeps within itself, one that takes new memory when it
+  // replaces the other. A view into what a task says would show.
+  std::string_view text() {
+    static const std::string short_text(60, 's');
+    static const std::string long_text(3000, 'l');
+    return below(2) == 0 ? short_text : long_text;
   }
   TaskId any_task() { return tasks_.empty() ? TaskId{} : tasks_[below(size(tasks_))]; }
   template <typename T>
@@ -84,7 +91,7 @@ class RandomCommands {
     settle.worker = "worker";
     settle.outcome = static_cast<Outcome>(1 + below(4));
     settle.result = "result";
-    settle.error = "error";
+    settle.error = text();
     settle.retry = below(4) != 0;
     std::string follow_up;
     if (below(4) == 0) {
@@ -96,7 +103,7 @@ class RandomCommands {
   void add_output(EntryBuilder& entry) {
     if (leases_.empty()) return;
     const auto [task, token] = leases_[below(size(leases_))];
-    entry.add(OutputCommand{task, token, "some output"});
+    entry.add(OutputCommand{task, token, text()});
     entry.add(ProgressCommand{task, token, below(1001), "on the way"});
   }
   void add_pool(EntryBuilder& entry) {
