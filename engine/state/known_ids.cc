@@ -12,16 +12,16 @@ std::uint64_t digest(const TaskId& id) { return digest_of(id.view()) | 1; }
 
 void KnownIds::add(const TaskId& id) {
   if (current_.size == kGeneration) {
-    floor_ms_ = std::max(floor_ms_, previous_.newest_ms + 1);
+    others_.add(previous_.times);
     previous_ = std::move(current_);
     current_ = Generation{};
   }
   current_.add(digest(id));
-  current_.newest_ms = std::max(current_.newest_ms, id.unix_ms());
+  current_.times.add(id);
 }
 
 bool KnownIds::may_be_known(const TaskId& id) const {
-  if (id.unix_ms() < floor_ms_) return true;
+  if (others_.has(id)) return true;
   return current_.has(digest(id)) || previous_.has(digest(id));
 }
 

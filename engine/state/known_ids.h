@@ -2,17 +2,18 @@
 // memory. Fresh ids, the common case, cost no read.
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 #include <vector>
 
 #include <jack_engine/id.h>
 
+#include "engine/state/id_times.h"
+
 namespace jack {
 
-// Ids carry the time they were made. Those that left memory lately are remembered here by digest;
-// older ones are known by a floor: every id that left memory and is not remembered has a time
-// below it. So an id at or above the floor that is not remembered has surely never been seen.
+// Ids carry the time they were made. Those that left memory lately are remembered here by digest,
+// the others by the stretches of time in which they were made. So an id that lies in none of these
+// and is not remembered has surely never been seen.
 class KnownIds {
  public:
   // How many ids one generation holds; two are kept, about 4 MiB in all.
@@ -22,7 +23,7 @@ class KnownIds {
   void add(const TaskId& id);
 
   // Ids stored before this process began.
-  void add_stored(const TaskId& id) { floor_ms_ = std::max(floor_ms_, id.unix_ms() + 1); }
+  void add_stored(const IdTimes& times) { others_.add(times); }
 
   bool may_be_known(const TaskId& id) const;
 
@@ -30,7 +31,7 @@ class KnownIds {
   struct Generation {
     std::vector<std::uint64_t> places = std::vector<std::uint64_t>(1024);  // 0: free
     std::size_t size = 0;
-    std::int64_t newest_ms = -1;
+    IdTimes times;
 
     bool has(std::uint64_t digest) const;
     void add(std::uint64_t digest);
@@ -38,7 +39,7 @@ class KnownIds {
 
   Generation current_;
   Generation previous_;
-  std::int64_t floor_ms_ = 0;
+  IdTimes others_;  // that left memory and are in neither
 };
 
 }  // namespace jack

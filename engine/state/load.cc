@@ -46,13 +46,14 @@ class StateLoader : public StoreReader {
     return {};
   }
 
-  Result<void> on_partition(Partition, const TaskId&, const TaskId& last) override {
-    state_.known_.add_stored(last);
-    return {};
-  }
+  // The state knows of itself when the ids in it were made.
+  Result<void> on_partition(Partition, const TaskId&, const TaskId&) override { return {}; }
 
   Result<void> finish() {
-    for (const auto& [partition, sum] : state_.register_.partitions) task_sum_ += sum.sum;
+    for (const auto& [partition, sum] : state_.register_.partitions) {
+      task_sum_ += sum.sum;
+      state_.known_.add_stored(sum.ids);
+    }
     if (task_sum_ != state_.register_.sum || queue_sum_ != state_.register_.queue_sum) {
       return damaged("its rows are not those that were written with it");
     }

@@ -245,7 +245,9 @@ void State::finish(Slot slot, TaskState state, const Ended& ended) {
   UnflushedBytes& bytes = bytes_of(slot);
   bytes.result = ended.result;
   bytes.content_type = ended.content_type;
-  ++register_.partitions[partition_of(task)].count;
+  PartitionSum& partition = register_.partitions[partition_of(task)];
+  ++partition.count;
+  partition.ids.add(task.id);
   queues_[task.queue].used = register_.now;
   switch (state) {
     case TaskState::succeeded: emit(EventKind::succeeded, slot); break;

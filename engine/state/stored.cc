@@ -115,6 +115,24 @@ Member decode_member(Fields fields, bool& failed) {
   return member;
 }
 
+void encode_times(const IdTimes& times, Packer& packer) {
+  packer.array(2 * times.stretches().size());
+  for (const IdTimes::Stretch& stretch : times.stretches()) {
+    packer.i64(stretch.from_ms).i64(stretch.to_ms);
+  }
+}
+
+IdTimes decode_times(Fields fields, bool& failed) {
+  IdTimes times;
+  while (fields.more()) {
+    const std::int64_t from_ms = fields.i64();
+    const std::int64_t to_ms = fields.i64();
+    if (!fields.failed()) times.add(IdTimes::Stretch{from_ms, to_ms});
+  }
+  failed |= fields.failed();
+  return times;
+}
+
 void encode_pool(PoolSlot slot, const Pool& pool, Packer& packer) {
   packer.array(10).u64(slot).bytes(view(pool.incarnation)).u64(pool.number).boolean(pool.remote);
   packer.i64(pool.lease.count()).array(pool.queues.size());
@@ -226,7 +244,7 @@ Result<void> decode_queue(std::string_view bytes, Queue& queue) {
 
 void encode_meta(const Register& values, const Pools& pools, std::string& out) {
   Packer packer(out);
-  packer.array(18).u64(kStoredFormat).u64(values.epoch).u64(values.rules).u64(values.index);
+  packer.array(19).u64(kStoredFormat).u64(values.epoch).u64(values.rules).u64(values.index);
   packer.u64(values.entries).u64(values.chain).i64(values.now.ms).i64(values.liveness.ms);
   packer.u64(values.next_serial).u64(values.next_token).i64(values.next_order);
   packer.i64(values.next_front_order).u64(values.sum).u64(values.queue_sum);
@@ -236,8 +254,10 @@ void encode_meta(const Register& values, const Pools& pools, std::string& out) {
   for (const Member& member : values.members) encode_member(member, packer);
   packer.array(values.partitions.size());
   for (const auto& [partition, sum] : values.partitions) {
-    packer.array(4).i64(partition).u64(sum.count).u64(sum.sum).boolean(sum.emptied);
+    packer.array(5).i64(partition).u64(sum.count).u64(sum.sum).boolean(sum.emptied);
+    encode_times(sum.ids, packer);
   }
+  encode_times(values.forgotten, packer);
   std::size_t pool_count = 0;
   pools.for_each([&](PoolSlot, const Pool&) { ++pool_count; });
   packer.array(pool_count);
@@ -273,8 +293,10 @@ Result<void> decode_meta(std::string_view bytes, Register& values, Pools& pools)
     sum.count = partition.u64();
     sum.sum = partition.u64();
     sum.emptied = partition.boolean();
+    sum.ids = decode_times(partition.array(), failed);
     failed |= partition.failed() || partitions.failed();
   }
+  if (!failed) values.forgotten = decode_times(fields.array(), failed);
   for (Fields rows = fields.array(); rows.more() && !failed;) {
     decode_pool(rows.array(), pools, failed);
     failed |= rows.failed();

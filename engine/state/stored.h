@@ -14,6 +14,7 @@
 #include <jack_engine/limits.h>
 
 #include "engine/format/unpack.h"
+#include "engine/state/id_times.h"
 #include "engine/state/pools.h"
 #include "engine/state/queues.h"
 #include "engine/state/task_table.h"
@@ -49,6 +50,7 @@ struct PartitionSum {
   std::uint64_t count = 0;
   std::uint64_t sum = 0;  // of the tasks' contributions to the state's hash
   bool emptied = false;   // past retention: only ids and digests are left
+  IdTimes ids;            // of all that finished in it, those retried since included
 };
 
 // The state beside tasks, queues and pools.
@@ -69,14 +71,16 @@ struct Register {
   Limits limits;
   std::vector<Member> members;
   std::map<Partition, PartitionSum> partitions;
+  IdTimes forgotten;  // ids of dropped partitions: those unknown could be repeats of them
 };
 
 // [1, epoch, rules, index, entries, chain, now, liveness, next serial, next token, next order,
 //  next front order, sum, queue sum, limits,
 //  [[engine, incarnation, last number, last seen, rules oldest, rules newest], …],
-//  [[partition, count, sum, emptied], …],
+//  [[partition, count, sum, emptied, ids], …], forgotten,
 //  [[slot, incarnation, number, remote, lease, [queue, …], turn, appetite, open, leases
 //  end|nil],…]]
+// Times of ids (`ids`, `forgotten`): [from, to, from, to, …].
 void encode_meta(const Register& values, const Pools& pools, std::string& out);
 Result<void> decode_meta(std::string_view bytes, Register& values, Pools& pools);
 

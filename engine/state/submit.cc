@@ -52,12 +52,13 @@ Result<std::optional<CommandOutcome>> State::find_submitted(const TaskId& id,
       return Found(answer(task->record.spec_digest));
     }
   }
-  // Its own trace may have been forgotten, so it cannot be told from a repeat.
-  if (id.unix_ms() < (register_.now - register_.limits.dedup_window).ms) {
+  // Judged by what was really forgotten, not by how long ago it is: journal time may be ahead of
+  // the clocks that make ids, and the window may have been another.
+  if (register_.forgotten.has(id)) {
     return Found(CommandOutcome{
         Code::invalid_argument,
-        "the id's own time is longer ago than the deduplication window; make a new id (or is the "
-        "submitter's clock wrong?)"});
+        "the id was made at a time of which ids have been forgotten, so it could be a repeat; make "
+        "a new id (or is the submitter's clock wrong?)"});
   }
   return Found();
 }

@@ -128,6 +128,7 @@ void State::prune() {
     if (end_of(oldest->first) + window > register_.now) break;
     hash();  // counts what finished since the last cut
     register_.sum -= oldest->second.sum;
+    register_.forgotten.add(oldest->second.ids);
     forget_finished_in(oldest->first);
     dropped_.push_back(oldest->first);
     register_.partitions.erase(oldest);

@@ -287,6 +287,92 @@ TEST_CASE("a task that was emptied stays gone, even if the retention grows") {
   CHECK_NOTHROW(journal.machine().restart());
 }
 
+// Journal time stays ahead after a start with a wrong clock. Judged against it, every later id was
+// longer ago than the window.
+TEST_CASE("a start with the clock two days ahead refuses no submit once the clock is right again") {
+  Journal journal;
+  Limits limits;
+  limits.retention = Duration{0};
+  journal.write(SetLimitsCommand{limits});
+  journal.open_pool(1, {"mail"}, 100);
+  const auto run_one = [&] {
+    const TaskSpec task = journal.spec("mail");
+    REQUIRE(journal.submit(task).code == Code::ok);
+    journal.settle(task.id, journal.status(task.id).token, Outcome::succeeded);
+    journal.machine().flush();
+    return task;
+  };
+  const TaskSpec before = run_one();
+  const Instant right = journal.now();
+
+  journal.advance(std::chrono::hours{48});
+  journal.join();
+  journal.open_pool(1, {"mail"}, 100);
+  const TaskSpec meanwhile = run_one();
+  journal.advance(std::chrono::hours{-47});
+  journal.join();
+  journal.open_pool(1, {"mail"}, 100);
+  CHECK(journal.state().now() == right + std::chrono::hours{48});
+  run_one();
+
+  // Days later the ids of the wrong clock are forgotten, too, and still no other is refused.
+  for (int hour = 0; hour < 36; ++hour) {
+    journal.advance(std::chrono::hours{1});
+    const std::int64_t ahead = (journal.state().now() - journal.now()).count();
+    CAPTURE(hour, ahead);
+    const TaskSpec task = journal.spec("mail");
+    journal.advance(std::chrono::hours{47});  // by journal time, which is ahead
+    CHECK(journal.submit(task).code == Code::ok);
+    journal.write(TickCommand{});
+    journal.advance(std::chrono::hours{-47});
+  }
+  CHECK(journal.submit(before).code == Code::invalid_argument);
+  CHECK(journal.submit(meanwhile).code == Code::invalid_argument);
+}
+
+// The id was unknown, and not older than the window of now.
+TEST_CASE("a longer deduplication window accepts no id forgotten under a shorter one") {
+  Journal journal;
+  Limits limits;
+  limits.retention = Duration{0};
+  journal.write(SetLimitsCommand{limits});
+  journal.open_pool(1, {"mail"}, 1);
+  const TaskSpec task = journal.spec("mail");
+  journal.submit(task);
+  journal.settle(task.id, journal.status(task.id).token, Outcome::succeeded);
+  journal.machine().flush();
+  journal.run_for(std::chrono::hours{30});
+  limits.dedup_window = std::chrono::hours{24 * 10};
+  journal.write(SetLimitsCommand{limits});
+
+  CHECK(journal.submit(task).code == Code::invalid_argument);
+  journal.machine().flush();
+  journal.machine().restart();
+  CHECK(journal.submit(task).code == Code::invalid_argument);
+  CHECK(journal.submit(journal.spec("mail")).code == Code::ok);
+}
+
+// Such an id was never too old, so a repeat after the window ran a second time.
+TEST_CASE("an id of the far future is refused once it was forgotten, and no other for its sake") {
+  Journal journal;
+  Limits limits;
+  limits.retention = Duration{0};
+  journal.write(SetLimitsCommand{limits});
+  journal.open_pool(1, {"mail"}, 1);
+  TaskSpec task = journal.spec("mail");
+  task.id =
+      task_id(7, journal.now().ms + std::chrono::milliseconds{std::chrono::hours{87'600}}.count());
+  REQUIRE(journal.submit(task).code == Code::ok);
+  journal.settle(task.id, journal.status(task.id).token, Outcome::succeeded);
+  journal.machine().flush();
+  CHECK(journal.submit(task).repeated);
+
+  journal.run_for(std::chrono::hours{30});
+
+  CHECK(journal.submit(task).code == Code::invalid_argument);
+  CHECK(journal.submit(journal.spec("mail")).code == Code::ok);
+}
+
 TEST_CASE(
     "a follow-up that is refused refuses its settle, changes nothing, and the lease goes on") {
   Journal journal;

@@ -381,7 +381,9 @@ TEST_CASE("golden files: what older versions wrote is written and read the same"
 
   Register values;
   values.members.resize(1);
-  values.partitions[5] = {1, 2, true};
+  values.partitions[5] = {1, 2, true, {}};
+  values.partitions[5].ids.add(IdTimes::Stretch{6, 7});
+  values.forgotten.add(IdTimes::Stretch{1, 2});
   Pools pools;
   pools.restore(1).queues = {0, 2};
   row.clear();

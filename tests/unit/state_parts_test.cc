@@ -95,9 +95,60 @@ TEST_CASE("an id that left memory is never taken for new") {
 
 TEST_CASE("ids stored before the start may be known, later ones are surely new") {
   KnownIds known;
-  known.add_stored(numbered(1, 5000));
+  IdTimes stored;
+  stored.add(numbered(1, 5000));
+  known.add_stored(stored);
   CHECK(known.may_be_known(numbered(2, 5000)));
   CHECK_FALSE(known.may_be_known(numbered(2, 5001)));
+}
+
+// One id of the far future made every fresh one look as if the store might have it.
+TEST_CASE("an id of the far future makes no fresh id look known") {
+  KnownIds known;
+  const std::int64_t year_ms = 365ll * 24 * 60 * 60 * 1000;
+  const std::uint64_t count = 2 * KnownIds::kGeneration + 1;
+  known.add(numbered(count, year_ms));
+  for (std::uint64_t n = 0; n < count; ++n) known.add(numbered(n, static_cast<std::int64_t>(n)));
+  CHECK(known.may_be_known(numbered(count, year_ms)));
+  CHECK_FALSE(known.may_be_known(numbered(count + 1, static_cast<std::int64_t>(count))));
+}
+
+TEST_CASE("times of ids cover every id, whatever the order, in a bounded number of stretches") {
+  std::mt19937_64 random(7);
+  for (int round = 0; round < 200; ++round) {
+    IdTimes times;
+    std::set<std::int64_t> added;
+    const int count = 1 + round % 60;
+    for (int i = 0; i < count; ++i) {
+      // Near and far from each other.
+      const std::int64_t ms =
+          static_cast<std::int64_t>(random() % 8) * (100 * IdTimes::kGapMs) +
+          static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(6 * IdTimes::kGapMs));
+      added.insert(ms);
+      times.add(numbered(1, ms));
+    }
+    for (const std::int64_t ms : added) REQUIRE(times.has(numbered(1, ms)));
+    const auto& stretches = times.stretches();
+    REQUIRE(stretches.size() <= IdTimes::kStretchesMax);
+    for (std::size_t i = 0; i < stretches.size(); ++i) {
+      REQUIRE(stretches[i].from_ms <= stretches[i].to_ms);
+      REQUIRE(added.contains(stretches[i].from_ms));
+      REQUIRE(added.contains(stretches[i].to_ms));
+      if (i > 0) REQUIRE(stretches[i].from_ms > stretches[i - 1].to_ms + IdTimes::kGapMs);
+    }
+    REQUIRE_FALSE(times.has(numbered(1, *added.begin() - 1)));
+    REQUIRE_FALSE(times.has(numbered(1, *added.rbegin() + 1)));
+  }
+}
+
+TEST_CASE("where there are too many stretches, those nearest to each other become one") {
+  IdTimes times;
+  const auto at = [](std::int64_t n) { return numbered(1, n * 10 * IdTimes::kGapMs); };
+  for (std::int64_t n = 1; n <= 16; ++n) times.add(at(n));
+  times.add(numbered(1, 60 * IdTimes::kGapMs + 2 * IdTimes::kGapMs));
+  CHECK(times.stretches().size() == IdTimes::kStretchesMax);
+  CHECK(times.has(numbered(1, 61 * IdTimes::kGapMs)));
+  CHECK_FALSE(times.has(numbered(1, 51 * IdTimes::kGapMs)));
 }
 
 TEST_CASE("numbers of queues are used again, the smallest first") {

@@ -21,7 +21,8 @@ struct Limits {
   Duration delay_max{std::chrono::hours{24 * 365}};    // delay and back-off; invalid_argument
   Duration retention{std::chrono::hours{24 * 7}};      // of finished tasks; then not_found
   // How long ids are remembered so that a repeated submit is recognised; never below retention.
-  // An unknown id whose own time is older is refused with invalid_argument.
+  // An unknown id made when ids were made that have been forgotten since is refused with
+  // invalid_argument.
   Duration dedup_window{std::chrono::hours{24}};
   Duration watch_retention{std::chrono::hours{24}};  // of events; then position_gone
   // How many timers one tick fires; more needs another tick.
