@@ -355,7 +355,9 @@ bool decode_limits(Fields map, Limits& limits) {
     const std::uint64_t value = map.u64(kLimitValueMax);
     if (map.failed()) return false;
     for (const LimitField& field : kLimitFields) {
-      if (field.number == number) field.set(limits, value);
+      if (field.number != number) continue;
+      field.set(limits, value);
+      if (field.get(limits) != value) return false;  // more than its type holds
     }
   }
   return !map.failed();

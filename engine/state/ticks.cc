@@ -177,16 +177,40 @@ void State::forget_idle_queues() {
   }
 }
 
+// Whatever the limits are, every row must fit in the store and every entry in the journal: what
+// could not be written would stop the engine at every start.
 CommandOutcome State::apply(const SetLimitsCommand& command) {
   const Limits& wanted = command.limits;
-  if (wanted.payload_bytes_max > kPayloadBytesHardMax ||
-      wanted.result_bytes_max > kPayloadBytesHardMax) {
-    return {Code::invalid_argument, "payloads and results are limited to " +
-                                        std::to_string(kPayloadBytesHardMax) + " bytes"};
-  }
-  const Duration year = std::chrono::hours{24 * 366};
-  if (wanted.delay_max > year || wanted.retention > year || wanted.dedup_window > year) {
-    return {Code::invalid_argument, "delays, retention and dedup_window are limited to a year"};
+  struct Bound {
+    std::string_view name;
+    std::uint64_t value;
+    std::uint64_t max;
+  };
+  const auto ms = [](Duration duration) { return static_cast<std::uint64_t>(duration.count()); };
+  const std::uint64_t year_ms = ms(std::chrono::hours{24 * 366});
+  const std::uint64_t day_ms = ms(std::chrono::hours{24});
+  const Bound bounds[] = {
+      {"payload_bytes_max", wanted.payload_bytes_max, kPayloadBytesHardMax},
+      {"result_bytes_max", wanted.result_bytes_max, kPayloadBytesHardMax},
+      {"error_bytes_max", wanted.error_bytes_max, kErrorBytesHardMax},
+      {"output_bytes_max", wanted.output_bytes_max, kOutputBytesHardMax},
+      {"unfinished_per_queue_max", wanted.unfinished_per_queue_max, kUnfinishedHardMax},
+      {"unfinished_max", wanted.unfinished_max, kUnfinishedHardMax},
+      {"queues_max", wanted.queues_max, kQueuesHardMax},
+      {"attempts_max", wanted.attempts_max, kAttemptsHardMax},
+      {"timers_per_tick_max", wanted.timers_per_tick_max, kTimersPerTickHardMax},
+      {"delay_max", ms(wanted.delay_max), year_ms},
+      {"retention", ms(wanted.retention), year_ms},
+      {"dedup_window", ms(wanted.dedup_window), year_ms},
+      {"watch_retention", ms(wanted.watch_retention), year_ms},
+      {"engine_liveness", ms(wanted.engine_liveness), day_ms},
+      {"heartbeat_interval", ms(wanted.heartbeat_interval), day_ms},
+  };
+  for (const Bound& bound : bounds) {
+    if (bound.value <= bound.max) continue;
+    return {Code::invalid_argument, std::string(bound.name) + " may be at most " +
+                                        std::to_string(bound.max) + ", not " +
+                                        std::to_string(bound.value)};
   }
   if (wanted.timers_per_tick_max == 0 || wanted.heartbeat_interval < Duration{1} ||
       wanted.engine_liveness < wanted.heartbeat_interval || wanted.attempts_max == 0) {

@@ -527,6 +527,41 @@ TEST_CASE("limits that make no sense are refused and change nothing") {
   CHECK(code_with([](Limits& l) { l.payload_bytes_max = 4u << 20; }) == Code::ok);
 }
 
+// What was beyond a row of the store or the type behind a limit was accepted; the engine stopped at
+// the first flush, and at every start.
+TEST_CASE("every limit has a bound of its own") {
+  Journal journal;
+  const auto refusal = [&](auto change) {
+    Limits limits;
+    change(limits);
+    const CommandOutcome outcome = journal.write(SetLimitsCommand{limits}).commands.front();
+    CHECK(outcome.code == Code::invalid_argument);
+    return outcome.message;
+  };
+  using ::test::ContainsSubstring;
+  const std::uint64_t much = 1ull << 40;
+  CHECK_THAT(refusal([](Limits& l) { l.result_bytes_max = (4u << 20) + 1; }),
+             ContainsSubstring("result_bytes_max may be at most 4194304"));
+  CHECK_THAT(refusal([](Limits& l) { l.error_bytes_max = 1 << 20; }),
+             ContainsSubstring("error_bytes_max"));
+  CHECK_THAT(refusal([=](Limits& l) { l.output_bytes_max = much; }),
+             ContainsSubstring("output_bytes_max"));
+  CHECK_THAT(refusal([=](Limits& l) { l.unfinished_max = much; }),
+             ContainsSubstring("unfinished_max"));
+  CHECK_THAT(refusal([=](Limits& l) { l.unfinished_per_queue_max = much; }),
+             ContainsSubstring("unfinished_per_queue_max"));
+  CHECK_THAT(refusal([=](Limits& l) { l.queues_max = much; }), ContainsSubstring("queues_max"));
+  CHECK_THAT(refusal([](Limits& l) { l.attempts_max = UINT32_MAX; }),
+             ContainsSubstring("attempts_max"));
+  CHECK_THAT(refusal([](Limits& l) { l.timers_per_tick_max = UINT32_MAX; }),
+             ContainsSubstring("timers_per_tick_max"));
+  CHECK_THAT(refusal([](Limits& l) { l.watch_retention = std::chrono::hours{24 * 400}; }),
+             ContainsSubstring("watch_retention"));
+  CHECK_THAT(refusal([](Limits& l) { l.engine_liveness = std::chrono::hours{25}; }),
+             ContainsSubstring("engine_liveness"));
+  CHECK(journal.state().limits() == Limits{});
+}
+
 TEST_CASE("a queue that nobody used for as long as finished tasks are kept is forgotten") {
   Journal journal;
   Limits limits;

@@ -36,6 +36,15 @@ struct Limits {
 };
 
 // Bounds of the formats themselves; they never change within a format version.
+// Beyond these no Limits are accepted. A task with all of its texts and its output is one row of
+// the store, which takes 512 MiB; tasks in memory are numbered with 32 bits; a tick is one step.
+inline constexpr std::uint64_t kErrorBytesHardMax = 64u << 10;
+inline constexpr std::uint64_t kOutputBytesHardMax = 256u << 20;
+inline constexpr std::uint64_t kUnfinishedHardMax = 1'000'000'000;
+inline constexpr std::uint64_t kQueuesHardMax = 10'000'000;
+inline constexpr std::uint64_t kAttemptsHardMax = 1'000'000;
+inline constexpr std::uint64_t kTimersPerTickHardMax = 100'000;
+
 inline constexpr std::uint64_t kPayloadBytesHardMax = 4u << 20;
 inline constexpr std::size_t kQueueNameBytesMax = 128;
 inline constexpr std::size_t kShortTextBytesMax = 256;  // type, content_type, from, worker names
