@@ -10,8 +10,9 @@
 namespace jack {
 namespace {
 
-// More than any engine can have in hand.
-constexpr std::uint64_t kAppetiteMax = 1'000'000;
+// Beyond what any engine's sessions can ask for together (16,384 of them with 64 subscriptions of
+// 1,000 tasks each are 2^30), and far from where sums would overflow.
+constexpr std::uint64_t kAppetiteMax = 1ull << 40;
 
 CommandOutcome no_pool(PoolNumber number) {
   return {Code::failed_precondition, "there is no pool " + std::to_string(number)};

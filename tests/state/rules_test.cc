@@ -211,6 +211,13 @@ TEST_CASE("a withdrawal that finds too little tells the shortfall") {
   CHECK(journal.state().running() == 2);
 }
 
+// The state counted no more than a million, and the engine's own count went on.
+TEST_CASE("a pool may want as much as all sessions of an engine together") {
+  Journal journal;
+  journal.open_pool(1, {"mail"}, 2'000'000'000);
+  CHECK(journal.write(WantCommand{1, -2'000'000'000}).commands.front().shortfall == 0);
+}
+
 TEST_CASE("pools that are hungry for one queue are served in turn") {
   Journal journal;
   journal.open_pool(1, {"mail"}, 2);
