@@ -94,7 +94,9 @@ Result<void> JournalTable::append(std::string_view bytes) {
     if (!end) return end.error();
     trimmed = *end;
   }
-  if (Result<void> written = write(bytes, trimmed); !written) return written;
+  Result<void> written = has_appended_ ? write(bytes, trimmed) : write_first(bytes, trimmed);
+  if (!written) return written;
+  has_appended_ = true;
   ++last_;
   if (trimmed) first_ = *trimmed + 1;
   ++wal_commits_;
@@ -115,6 +117,13 @@ Result<void> JournalTable::write(std::string_view bytes, std::optional<Index> tr
   }
   if (!done) return std::move(*transaction).abandon(done.error());
   return std::move(*transaction).commit();
+}
+
+Result<void> JournalTable::write_first(std::string_view bytes, std::optional<Index> trimmed) {
+  if (Result<void> strict = database_->set_sync(Sync::full); !strict) return strict;
+  Result<void> written = write(bytes, trimmed);
+  if (Result<void> usual = database_->set_sync(sync_); !usual) return usual;
+  return written;
 }
 
 Result<void> JournalTable::read(Index after, std::uint64_t bytes_max,

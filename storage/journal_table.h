@@ -38,7 +38,9 @@ class JournalTable {
   Index first() const { return first_; }
   Index last() const { return last_; }
 
-  // Writes an entry as last() + 1 and returns once it is as safe as the durability says.
+  // Writes an entry as last() + 1 and returns once it is as safe as the durability says. The first
+  // one survives power loss whatever the durability: it tells who appends from now on, and tokens
+  // that were given before are not given again behind it.
   //   storage_full, unavailable   it was not written and may be tried again
   //   any other                   whether it was written is unknown until the file is reopened
   Result<void> append(std::string_view bytes);
@@ -72,6 +74,7 @@ class JournalTable {
   Result<void> prepare();
   Result<void> load_bounds();
   Result<void> write(std::string_view bytes, std::optional<Index> trimmed);
+  Result<void> write_first(std::string_view bytes, std::optional<Index> trimmed);
   Index trim_end() const;
   Result<Index> end_of_chunk();
   Result<void> remove_up_to(Index index);
@@ -82,6 +85,7 @@ class JournalTable {
   std::int64_t wal_bytes_;        // what the WAL may grow to for now
   std::int64_t wal_commits_ = 0;  // since it was last begun anew
   bool wal_lengthened_ = false;   // its file is as long as wal_bytes_
+  bool has_appended_ = false;
   Index trim_to_ = 0;
   Index first_ = 1;
   Index last_ = 0;

@@ -1,6 +1,7 @@
 #include "storage/journal_table.h"
 
 #include "tests/storage/fixtures.h"
+#include "tests/support/fault_vfs.h"
 
 namespace jack::test {
 namespace {
@@ -40,6 +41,31 @@ TEST_CASE("appends keep pace with what may be trimmed") {
     table->trim_to(i);
     CHECK(table->last() - table->first() <= 16);
   }
+}
+
+TEST_CASE("under normal durability, too, the first entry after opening survives a power cut") {
+  const TemporaryDirectory directory;
+  const TemporaryDirectory cut;
+  FaultVfs vfs;
+  JournalTableOptions options;
+  options.durability = Durability::normal;
+  options.vfs = vfs.name();
+  options.path = directory.file("journal.db");
+  std::unique_ptr<JournalTable> table = JournalTable::open(options).value();
+  REQUIRE(table->append("first"));
+  REQUIRE(table->append("second"));
+  table.reset();
+  table = JournalTable::open(options).value();
+  REQUIRE(table->append("third"));
+  for (int i = 0; i < 5; ++i) REQUIRE(table->append("later"));
+
+  vfs.cut_power(directory.path(), cut.path());
+
+  options.vfs.clear();
+  options.path = cut.file("journal.db");
+  const std::unique_ptr<JournalTable> left = JournalTable::open(options).value();
+  CHECK(left->last() >= 3);
+  CHECK(left->last() < 8);
 }
 
 TEST_CASE("a journal skipped forward is empty and goes on behind") {
