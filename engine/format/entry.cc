@@ -40,7 +40,7 @@ bool checksum_matches(std::string_view bytes) {
 
 std::string EntryBuilder::entry(const EntryHeader& header) const {
   std::string bytes;
-  bytes.reserve(commands_.size() + 128);
+  bytes.reserve(commands_.size() + kEntryFrameBytesMax);
   Packer packer(bytes);
   packer.array(8).u64(kEntryFormat).u64(header.epoch);
   packer.bytes(view(header.engine)).bytes(view(header.incarnation));

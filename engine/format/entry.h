@@ -21,6 +21,9 @@ namespace jack {
 
 inline constexpr std::uint64_t kEntryFormat = 1;
 
+// What an entry has besides its commands is less than this.
+inline constexpr std::size_t kEntryFrameBytesMax = 128;
+
 // 128 random bits that name an engine for ever, or one of its incarnations.
 using Id128 = std::array<std::uint8_t, 16>;
 
@@ -56,6 +59,12 @@ class EntryBuilder {
   void add_encoded(std::string_view commands, std::uint32_t count) {
     commands_ += commands;
     count_ += count;
+  }
+
+  // Forgets what was added beyond these first commands.
+  void cut_to(std::size_t bytes, std::uint32_t count) {
+    commands_.resize(bytes);
+    count_ = count;
   }
 
   // The entry of all commands added so far. The builder keeps them.

@@ -8,7 +8,7 @@
 namespace jack {
 
 void Batch::begin(Pending::Kind kind, SessionId session, wire::Correlation correlation) {
-  begun_at_ = commands_.bytes();
+  begun_ = {commands_.bytes(), commands_.count()};
   pending_.push_back({.kind = kind, .session = session, .correlation = correlation});
 }
 
@@ -37,8 +37,41 @@ bool Batch::end(wire::Done& done) {
   return false;
 }
 
-void Batch::close_request() {
-  pending_.back().bytes = static_cast<std::uint32_t>(commands_.bytes() - begun_at_);
+void Batch::close_request() { pending_.back().bytes = static_cast<std::uint32_t>(request_bytes()); }
+
+void Batch::undo() {
+  const Pending& request = pending_.back();
+  commands_.cut_to(begun_.bytes, begun_.commands);
+  refusals_.resize(refusals_.size() - request.refusals);
+  leases_.resize(leases_.size() - request.leases);
+  agains_.resize(agains_.size() - request.agains);
+  pending_.pop_back();
+}
+
+std::vector<Batch> Batch::split(std::size_t bytes_max) {
+  std::vector<Batch> parts(1);
+  std::size_t at = 0;
+  auto lease = leases_.begin();
+  auto refusal = refusals_.begin();
+  auto again = agains_.begin();
+  for (const Pending& request : pending_) {
+    if (!parts.back().empty() && parts.back().bytes() + request.bytes > bytes_max) {
+      parts.emplace_back();
+    }
+    Batch& part = parts.back();
+    part.commands_.add_encoded(commands_.encoded().substr(at, request.bytes), request.commands);
+    part.pending_.push_back(request);
+    part.leases_.insert(part.leases_.end(), lease, lease + request.leases);
+    part.agains_.insert(part.agains_.end(), again, again + request.agains);
+    std::move(refusal, refusal + request.refusals, std::back_inserter(part.refusals_));
+    at += request.bytes;
+    lease += request.leases;
+    again += request.agains;
+    refusal += request.refusals;
+  }
+  parts.back().has_tick_ = has_tick_;
+  *this = {};
+  return parts;
 }
 
 std::vector<Pending> Batch::drop(Pending::Kind kind) {

@@ -31,10 +31,14 @@ struct Pending {
   Kind kind = Kind::engine;
   SessionId session = 0;  // 0: nobody
   wire::Correlation correlation = 0;
+  PoolNumber pool = 0;         // kind pool: which one
+  bool opens = false;          // its first command opens that pool
   std::uint32_t commands = 0;  // how many of the entry's are its
   std::uint32_t bytes = 0;     // that they take
   std::uint32_t refusals = 0;  // items that were refused without a command
   std::uint32_t items = 0;     // of the answer
+  std::uint32_t leases = 0;    // its LeaseRefs
+  std::uint32_t agains = 0;    // its settles that want one more task
 };
 
 // Which lease a settle or resume is about.
@@ -71,14 +75,34 @@ class Batch {
     commands_.add(command);
     ++pending_.back().commands;
   }
-  void add(const LeaseRef& lease) { leases_.push_back(lease); }
+  // Of the settle or resume just added.
+  void add(const LeaseRef& lease) {
+    leases_.push_back(lease);
+    ++pending_.back().leases;
+  }
   // The answer has so many items, whatever the commands are.
   void set_items(std::uint32_t count) { pending_.back().items = count; }
   // The next item is refused, or done, without a command.
   void refuse(Error error);
   void accept() { refuse({Code::ok, {}}); }
   // The settle just added wants one more task for `pool`.
-  void count_again(PoolNumber pool) { agains_.push_back(pool); }
+  void count_again(PoolNumber pool) {
+    agains_.push_back(pool);
+    ++pending_.back().agains;
+  }
+  // The request is about this pool, which its first command opens.
+  void name_pool(PoolNumber pool, bool opens) {
+    pending_.back().pool = pool;
+    pending_.back().opens = opens;
+  }
+
+  // Of the request that is open: the bytes of its commands, and the pools of its agains.
+  std::size_t request_bytes() const { return commands_.bytes() - begun_.bytes; }
+  std::span<const PoolNumber> request_agains() const {
+    return std::span(agains_).last(pending_.back().agains);
+  }
+  // Takes the request that is open back, as if it had not been begun.
+  void undo();
 
   // True: the request waits for its entry. False: it has no command, and is taken back; `done` gets
   // the answer that can be given at once, its texts valid until the next end().
@@ -97,8 +121,16 @@ class Batch {
   }
   bool has_tick() const { return has_tick_; }
   void add_own_settle(const SettleCommand& command) {
-    leases_.push_back({command.task, command.token, 0});
-    add_own(Pending::Kind::end, command);
+    begin(Pending::Kind::end);
+    add(command);
+    add(LeaseRef{command.task, command.token, 0});
+    close_request();
+  }
+  void add_own_resume(const ResumeCommand& command, std::uint32_t subscription) {
+    begin(Pending::Kind::resume);
+    add(command);
+    add(LeaseRef{command.task, command.token, subscription});
+    close_request();
   }
 
   const std::vector<Pending>& pending() const { return pending_; }
@@ -110,6 +142,10 @@ class Batch {
   // must be one without LeaseRefs.
   std::vector<Pending> drop(Pending::Kind kind);
 
+  // The same requests in batches of at most `bytes_max`, in order; a request that is larger has one
+  // of its own. The batch is empty after it.
+  std::vector<Batch> split(std::size_t bytes_max);
+
   // The entry of these commands. The batch stays as it is, so that it can be closed once more
   // under another number.
   std::string entry(const EntryHeader& header) const { return commands_.entry(header); }
@@ -117,8 +153,14 @@ class Batch {
  private:
   void close_request();
 
+  // What there was before the request that is open.
+  struct Begun {
+    std::size_t bytes = 0;
+    std::uint32_t commands = 0;
+  };
+
   EntryBuilder commands_;
-  std::size_t begun_at_ = 0;  // bytes before the request that is open
+  Begun begun_;
   bool has_tick_ = false;
   std::vector<Pending> pending_;
   std::vector<LeaseRef> leases_;

@@ -197,7 +197,19 @@ bool Front::refuse_batch(Session& session, Correlation correlation, std::size_t 
 }
 
 void Front::finish_request(SessionId session, Output& out) {
-  if (!out.commands.end(done_)) out.send(session, done_);
+  const std::size_t bytes = out.commands.request_bytes();
+  if (bytes <= commands_bytes_max_) {
+    if (!out.commands.end(done_)) out.send(session, done_);
+    return;
+  }
+  const Correlation correlation = out.commands.pending().back().correlation;
+  out.commands.undo();
+  refuse(
+      session, correlation,
+      {Code::payload_too_large, "the message asks for " + std::to_string(bytes) +
+                                    " bytes of changes, one entry of the journal takes " +
+                                    std::to_string(commands_bytes_max_) + "; send fewer at a time"},
+      out);
 }
 
 void Front::on_refused(const std::vector<Pending>& requests, const Error& error, Output& out) {

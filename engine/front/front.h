@@ -42,9 +42,11 @@ class Specs {
 
 class Front {
  public:
-  // Both outlive the front.
-  Front(const State& state, const EventLog& events, const SessionLimits& limits)
-      : state_(state), events_(events), limits_(limits) {}
+  // `state` and `events` outlive the front. The commands of one request must fit in one entry,
+  // which has room for `commands_bytes_max`.
+  Front(const State& state, const EventLog& events, const SessionLimits& limits,
+        std::size_t commands_bytes_max)
+      : state_(state), events_(events), limits_(limits), commands_bytes_max_(commands_bytes_max) {}
 
   // Who this engine is, once it is joined. Without it nothing is handed out.
   void on_joined(const Id128& engine, const Id128& incarnation);
@@ -134,6 +136,8 @@ class Front {
   bool refuse(SessionId session, Correlation correlation, const Error& error, Output& out);
   bool refuse_change(Session& session, Correlation correlation, Taking needed, Output& out);
   bool refuse_batch(Session& session, Correlation correlation, std::size_t items, Output& out);
+  // Ends the request that is open: it waits for its entry, or is answered at once. Refused where
+  // its commands are more than one entry takes.
   void finish_request(SessionId session, Output& out);
   SteadyTime hearing(const Now& now) const { return now.steady + -deaf_; }
   void look_at(Session& session, SteadyTime at);
@@ -199,6 +203,7 @@ class Front {
   const State& state_;
   const EventLog& events_;
   const SessionLimits limits_;
+  const std::size_t commands_bytes_max_;
 
   Id128 engine_{};
   Id128 incarnation_{};

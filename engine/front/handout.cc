@@ -298,9 +298,8 @@ void Front::resume_leases(const Subscription& subscription, Output& out) {
     const bool stands =
         lease->stage == HeldLease::Stage::assigned || lease->stage == HeldLease::Stage::held;
     if (!stands || lease->subscription != &subscription) continue;
-    out.commands.add(LeaseRef{lease->task, lease->token, subscription.number});
-    out.commands.add_own(Pending::Kind::resume,
-                         ResumeCommand{lease->task, lease->token, subscription.pool->number});
+    out.commands.add_own_resume({lease->task, lease->token, subscription.pool->number},
+                                subscription.number);
   }
 }
 

@@ -70,6 +70,16 @@ void Front::on(const Now& now, Session& session, const wire::Submit& message, Ou
 void Front::on(const Now&, Session& session, const wire::Cancel& message, Output& out) {
   if (refuse_change(session, message.correlation, Taking::settles, out)) return;
   if (refuse_batch(session, message.correlation, message.tasks.size(), out)) return;
+  // It is kept once for each of the tasks.
+  const std::uint64_t bytes_max = state_.limits().error_bytes_max;
+  if (message.reason.size() > bytes_max) {
+    refuse(session.id, message.correlation,
+           {Code::invalid_argument, "a reason may have " + std::to_string(bytes_max) +
+                                        " bytes, this one has " +
+                                        std::to_string(message.reason.size())},
+           out);
+    return;
+  }
   out.commands.begin(Pending::Kind::change, session.id, message.correlation);
   for (const TaskId& task : message.tasks) {
     out.commands.add(CancelCommand{task, message.reason});
@@ -87,6 +97,12 @@ void Front::on(const Now&, Session& session, const wire::Retry& message, Output&
 
 void Front::on(const Now&, Session& session, const wire::Pause& message, Output& out) {
   if (refuse_change(session, message.correlation, Taking::settles, out)) return;
+  if (!is_queue_name(message.queue)) {
+    refuse(session.id, message.correlation,
+           {Code::invalid_argument, "a queue name must be 1–128 characters of A–Z a–z 0–9 . _ -"},
+           out);
+    return;
+  }
   out.commands.begin(Pending::Kind::change, session.id, message.correlation);
   out.commands.add(PauseCommand{message.queue, message.paused});
   finish_request(session.id, out);

@@ -98,6 +98,10 @@ void Front::on(const Now& now, Session& session, const wire::Settle& message, Ou
     out.commands.add(LeaseRef{item.task, item.token});
     if (again) out.commands.count_again(pool);
   }
+  if (out.commands.request_bytes() > commands_bytes_max_) {
+    const std::span<const PoolNumber> agains = out.commands.request_agains();
+    wants.insert(wants.end(), agains.begin(), agains.end());
+  }
   finish_request(session.id, out);
   for (const PoolNumber pool : wants) {
     out.commands.add_own(Pending::Kind::pool, WantCommand{pool, 1});

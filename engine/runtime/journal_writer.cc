@@ -1,6 +1,7 @@
 #include "engine/runtime/journal_writer.h"
 
 #include <algorithm>
+#include <iterator>
 #include <memory>
 #include <utility>
 
@@ -32,7 +33,12 @@ void JournalWriter::begin_incarnation(const Id128& incarnation, std::uint64_t ep
 void JournalWriter::add(Batch batch) {
   if (batch.empty()) return;
   waiting_bytes_ += batch.bytes();
-  waiting_.push_back(std::move(batch));
+  if (batch.bytes() <= commands_bytes_max_) {
+    waiting_.push_back(std::move(batch));
+    return;
+  }
+  std::vector<Batch> parts = batch.split(commands_bytes_max_);
+  std::move(parts.begin(), parts.end(), std::back_inserter(waiting_));
 }
 
 bool JournalWriter::can_append(SteadyTime now) const {

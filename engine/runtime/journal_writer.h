@@ -32,15 +32,17 @@ struct EntryOnItsWay {
 // Not thread-safe. The loop owns it.
 class JournalWriter {
  public:
-  JournalWriter(Transport& transport, const Id128& engine)
-      : transport_(transport), engine_(engine) {}
+  // `commands_bytes_max`: of one entry.
+  JournalWriter(Transport& transport, const Id128& engine, std::size_t commands_bytes_max)
+      : transport_(transport), engine_(engine), commands_bytes_max_(commands_bytes_max) {}
 
   // From now on entries are numbered from 1 under this incarnation. What is under way or waits is
   // given back: see take_unanswered().
   void begin_incarnation(const Id128& incarnation, std::uint64_t epoch);
   const Id128& incarnation() const { return incarnation_; }
 
-  // Goes into the journal after those added before; it is not split or joined with others.
+  // Goes into the journal after those added before, as one entry; as several only if it is larger
+  // than the transport takes. No request in it is split, nor may be larger.
   void add(Batch batch);
 
   // Bytes that wait for the one under way.
@@ -85,6 +87,7 @@ class JournalWriter {
  private:
   Transport& transport_;
   const Id128 engine_;
+  const std::size_t commands_bytes_max_;
   Id128 incarnation_{};
   std::uint64_t epoch_ = 1;
   std::uint64_t next_number_ = 1;

@@ -28,6 +28,19 @@ constexpr Duration kLookAtRoomEvery{200};
 // How late a turn may be before the engine counts as having been away: frozen, or its host asleep.
 constexpr std::chrono::seconds kLateTurn{2};
 
+// Of one entry.
+std::size_t commands_bytes_max(const Transport& transport) {
+  return static_cast<std::size_t>(transport.capabilities().entry_bytes_max) - kEntryFrameBytesMax;
+}
+
+// Under sustained load there is always a message that waits. The front is told the time at least
+// this often.
+constexpr std::chrono::seconds kJudgeEvery{1};
+
+// Clocks are read in whole milliseconds and are adjusted a little all the time; beyond this the
+// wall clock was set.
+constexpr Duration kWallJump{50};
+
 std::string hex(const Id128& id) {
   static constexpr char kDigits[] = "0123456789abcdef";
   std::string text;
@@ -48,11 +61,12 @@ Loop::Loop(const Parts& parts, LoopOptions options)
       options_(std::move(options)),
       archive_(store_),
       state_(std::make_unique<State>(archive_)),
-      front_(std::make_unique<Front>(*state_, events_, options_.sessions)),
+      front_(std::make_unique<Front>(*state_, events_, options_.sessions,
+                                     commands_bytes_max(transport_))),
       flusher_(
           std::make_unique<Flusher>(*state_, events_, store_, transport_, options_.keep_journal)),
       reads_(std::make_unique<Reads>(*state_, store_, *front_)),
-      writer_(transport_, options_.engine) {}
+      writer_(transport_, options_.engine, commands_bytes_max(transport_)) {}
 
 Result<void> Loop::start() {
   JACK_ASSERT(phase_ == Phase::starting);

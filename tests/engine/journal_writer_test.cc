@@ -48,7 +48,7 @@ const Error kFull{Code::storage_full, "no room"};
 
 struct Writing {
   Script script;
-  JournalWriter writer{script, Id128{1}};
+  JournalWriter writer{script, Id128{1}, 1000};
   Writing() { writer.begin_incarnation(Id128{2}, 1); }
 
   void answer(std::size_t append) {
@@ -191,4 +191,39 @@ TEST_CASE("what has no answer is given back in order, and its append is waited f
   CHECK(w.script.header(1).incarnation == Id128{3});
   CHECK(w.script.header(1).number == 1);
   CHECK(w.writer.on_fate({77, {}, true}, {0}) == JournalWriter::Fate::fine);  // of somebody else
+}
+
+// What a thousand leases say when their session goes was one entry, however large.
+TEST_CASE("a batch that is larger than an entry goes in several, its requests whole and in order") {
+  Writing w;
+  Batch batch;
+  for (int i = 0; i < 100; ++i) {
+    SettleCommand lost;
+    lost.token = {static_cast<std::uint64_t>(i)};
+    lost.outcome = Outcome::lost;
+    lost.error = "its worker went away";
+    batch.add_own_settle(lost);
+  }
+  batch.add_tick();
+  const std::size_t bytes = batch.bytes();
+  REQUIRE(bytes > 3000);
+  w.writer.add(std::move(batch));
+  CHECK(w.writer.waiting_bytes() == bytes);
+
+  std::uint64_t next = 0;
+  bool tick = false;
+  for (std::size_t append = 0; w.writer.has_waiting(); ++append) {
+    REQUIRE(w.writer.can_append({0}));
+    w.writer.append({10}, {0});
+    CHECK(w.script.appended[append]->size() <= 1000 + kEntryFrameBytesMax);
+    const Batch* own = w.writer.on_entry(w.script.header(append));
+    REQUIRE(own != nullptr);
+    for (const LeaseRef& lease : own->leases()) CHECK(lease.token.value == next++);
+    CHECK_FALSE(tick);
+    tick = own->has_tick();
+    w.writer.on_answered();
+    REQUIRE(w.writer.on_fate({append + 1, {}, true}, {0}) == JournalWriter::Fate::fine);
+  }
+  CHECK(next == 100);
+  CHECK(tick);
 }

@@ -108,6 +108,55 @@ TEST_CASE("a batch keeps its requests in order, and drops those of one kind whol
   CHECK(batch.has_tick());
 }
 
+TEST_CASE("a request that is taken back leaves nothing behind") {
+  Batch batch;
+  wire::Done done;
+  batch.begin(Pending::Kind::settle, 1, 10);
+  batch.add(SettleCommand{});
+  batch.add(LeaseRef{{}, {1}, 0});
+  CHECK(batch.end(done));
+  const std::size_t bytes = batch.bytes();
+  batch.begin(Pending::Kind::settle, 1, 11);
+  batch.refuse({Code::invalid_argument, "no"});
+  batch.add(SettleCommand{});
+  batch.add(LeaseRef{{}, {2}, 0});
+  batch.count_again(3);
+  CHECK(batch.request_bytes() == bytes);
+  CHECK(batch.request_agains().size() == 1);
+
+  batch.undo();
+
+  CHECK(batch.bytes() == bytes);
+  CHECK(batch.pending().size() == 1);
+  CHECK(batch.refusals().empty());
+  CHECK(batch.agains().empty());
+  REQUIRE(batch.leases().size() == 1);
+  CHECK(batch.leases()[0].token.value == 1);
+}
+
+TEST_CASE("a batch that is split keeps what belongs to each request with it") {
+  Batch batch;
+  wire::Done done;
+  for (std::uint64_t i = 0; i < 3; ++i) {
+    batch.begin(Pending::Kind::settle, 1, i);
+    batch.refuse({Code::invalid_argument, std::to_string(i)});
+    batch.add(SettleCommand{});
+    batch.add(LeaseRef{{}, {i}, 0});
+    batch.count_again(static_cast<PoolNumber>(i));
+    CHECK(batch.end(done));
+  }
+  const std::vector<Batch> parts = batch.split(batch.bytes() / 3);
+  CHECK(batch.empty());
+  REQUIRE(parts.size() == 3);
+  for (std::uint64_t i = 0; i < 3; ++i) {
+    REQUIRE(parts[i].pending().size() == 1);
+    CHECK(parts[i].pending()[0].correlation == i);
+    CHECK(parts[i].leases().at(0).token.value == i);
+    CHECK(parts[i].refusals().at(0).error.message == std::to_string(i));
+    CHECK(parts[i].agains() == std::vector<PoolNumber>{static_cast<PoolNumber>(i)});
+  }
+}
+
 TEST_CASE("a request without commands is answered at once and leaves nothing behind") {
   Batch batch;
   wire::Done done;

@@ -12,7 +12,8 @@ namespace jack {
 struct Limits {
   std::uint64_t payload_bytes_max = 1 << 20;  // of one task; hard 4 MiB; payload_too_large
   std::uint64_t result_bytes_max = 1 << 20;   // of one result; hard 4 MiB; payload_too_large
-  std::uint64_t error_bytes_max = 4096;       // of one error text; the rest is cut off
+  // Of one error text; the rest is cut off. Of the reason of a cancel; invalid_argument
+  std::uint64_t error_bytes_max = 4096;
   std::uint64_t output_bytes_max = 1 << 20;  // kept per task; what comes after is counted, not kept
   std::uint64_t unfinished_per_queue_max = 1'000'000;  // queue_full
   std::uint64_t unfinished_max = 4'000'000;            // queue_full
@@ -35,7 +36,6 @@ struct Limits {
   friend bool operator==(const Limits&, const Limits&) = default;
 };
 
-// Bounds of the formats themselves; they never change within a format version.
 // Beyond these no Limits are accepted. A task with all of its texts and its output is one row of
 // the store, which takes 512 MiB; tasks in memory are numbered with 32 bits; a tick is one step.
 inline constexpr std::uint64_t kErrorBytesHardMax = 64u << 10;
@@ -45,6 +45,7 @@ inline constexpr std::uint64_t kQueuesHardMax = 10'000'000;
 inline constexpr std::uint64_t kAttemptsHardMax = 1'000'000;
 inline constexpr std::uint64_t kTimersPerTickHardMax = 100'000;
 
+// Bounds of the formats themselves; they never change within a format version.
 inline constexpr std::uint64_t kPayloadBytesHardMax = 4u << 20;
 inline constexpr std::size_t kQueueNameBytesMax = 128;
 inline constexpr std::size_t kShortTextBytesMax = 256;  // type, content_type, from, worker names

@@ -1,0 +1,94 @@
+// What an engine takes from outside: bounds of what one message, one queue, one clock can ask for.
+#include <jack_engine/testing/harness.h>
+
+#include "tests/catch.hpp"
+#include "tests/engine/raw_session.h"
+
+using namespace std::chrono_literals;
+using namespace jack;
+using namespace jack::testing;
+
+namespace {
+
+TaskSpec spec_at(WallTime made, std::uint64_t number = 1) {
+  TaskSpec spec;
+  spec.queue = "mail";
+  spec.id = TaskId::from(made, number, 7);
+  return spec;
+}
+
+}  // namespace
+
+// The reason was copied once for each task: a few of them with a large reason were more than an
+// entry takes, and the engine aborted.
+TEST_CASE("a reason longer than an error may be is refused, for many tasks as for one") {
+  Harness jack({.transport = GENERATE("memory", "local")});
+  const TaskId task = jack.submit("mail", "a");
+  RawSession client(jack);
+  const std::string reason(1 << 20, 'x');
+  client.say(wire::Cancel{1, std::vector<TaskId>(13, task), reason});
+
+  CHECK(client.expect_code() == Code::invalid_argument);
+  CHECK(jack.state(task) == TaskState::queued);
+  CHECK(jack.cancel(task, reason.substr(0, 4096)) == Code::ok);
+  CHECK(jack.error(task).size() == 4096);
+}
+
+TEST_CASE("settles that are more than an entry takes are refused by name, and their leases go on") {
+  Harness jack({.transport = GENERATE("memory", "local")});
+  RawSession worker(jack);
+  REQUIRE(worker.work(1, 13, {"mail"}) == Code::ok);
+  std::vector<TaskSpec> specs;
+  for (std::uint64_t i = 0; i < 14; ++i) specs.push_back(spec_at(jack.wall_now(), i));
+  jack.submit_all(specs);
+  const std::vector<RawSession::Delivered> tasks = worker.take_deliveries();
+  REQUIRE(tasks.size() == 13);
+  const std::string result(1 << 20, 'r');
+  wire::Settle settle;
+  settle.correlation = 5;
+  for (const RawSession::Delivered& task : tasks) {
+    wire::Settle::Item item;
+    item.task = task.spec.id;
+    item.token = task.token;
+    item.outcome = Outcome::succeeded;
+    item.result = result;
+    item.again = true;
+    settle.items.push_back(item);
+  }
+  worker.say(settle);
+
+  CHECK(worker.expect_code() == Code::payload_too_large);
+  CHECK(jack.fact("state") == "running");
+  CHECK(jack.state(tasks[0].spec.id) == TaskState::running);
+  // What they wanted again counts all the same, once.
+  CHECK(worker.take_deliveries().size() == 1);
+  CHECK(workers_of(jack, "mail") == 12);
+
+  settle.items.resize(6);
+  worker.say(settle);
+  CHECK(worker.expect<wire::Done>().items.size() == 6);
+  CHECK(jack.state(tasks[0].spec.id) == TaskState::succeeded);
+  CHECK(workers_of(jack, "mail") == 12);
+  CHECK(jack.hash() == jack.replay_hash());
+}
+
+// All were one entry.
+TEST_CASE("a session that goes with more leases than fit in one entry loses them in several") {
+  Harness jack({.transport = GENERATE("memory", "local"), .sessions = {.credit_max = 50'000}});
+  RawSession worker(jack, true, false);
+  const std::string name(256, 'n');  // stands in each of them
+  worker.say(wire::Hello{1, wire::kVersion, name});
+  worker.expect<wire::Welcome>();
+  REQUIRE(worker.work(1, 50'000, {"mail"}) == Code::ok);
+  std::vector<TaskSpec> specs(1000);
+  for (TaskSpec& spec : specs) spec.queue = "mail";
+  for (int i = 0; i < 45; ++i) jack.submit_all(specs);
+  REQUIRE(worker.take_deliveries().size() == 45'000);
+
+  worker.vanish();
+  jack.advance(1ms);
+
+  CHECK(jack.fact("state") == "running");
+  CHECK(jack.fact("running") == "0");
+  CHECK(jack.hash() == jack.replay_hash());
+}
