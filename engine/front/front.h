@@ -56,6 +56,10 @@ class Front {
   // pools. `out.commands` gets what opens the pools again and resumes the leases of remote workers.
   void rejoin(std::vector<Batch*> unanswered, Output& out);
 
+  // The engine is about to leave: from now on nobody is given a task. What was handed out and not
+  // delivered is given back without blame, now and while entries that are under way still assign.
+  void leave(Output& out);
+
   // What is taken at the moment. Refused messages are answered with the error.
   //   all       everything
   //   settles   no submits, retries and output: the disk is full
@@ -211,6 +215,7 @@ class Front {
   Error taking_refusal_;
   bool hold_submits_ = false;
   bool current_ = true;
+  bool leaving_ = false;
   std::chrono::nanoseconds deaf_{0};
 
   SessionTable sessions_;

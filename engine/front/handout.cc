@@ -132,7 +132,7 @@ void Front::hold(const Now& now, HeldLease& lease, Subscription& subscription) {
 }
 
 void Front::on_assigned(const Assignment& assignment, Output& out) {
-  WorkerPool* pool = pools_.find(assignment.pool);
+  WorkerPool* pool = leaving_ ? nullptr : pools_.find(assignment.pool);
   Subscription* subscription = pool == nullptr ? nullptr : WorkerPools::next(*pool);
   if (subscription == nullptr) {
     // Nobody has seen it, so nobody is to blame.
@@ -143,6 +143,20 @@ void Front::on_assigned(const Assignment& assignment, Output& out) {
   lease.attempt = assignment.attempt;
   Leases::give(lease, subscription);
   assigned_.push_back({assignment.token, subscription->session->id});
+}
+
+// The pools close first, so that no task comes back by its own release.
+void Front::leave(Output& out) {
+  leaving_ = true;
+  pools_.for_each([&](const WorkerPool& pool) {
+    out.commands.add_own(Pending::Kind::pool, ClosePoolCommand{pool.number});
+  });
+  for (const Assigned& assigned : std::exchange(assigned_, {})) {
+    HeldLease* lease = leases_.find(assigned.token);
+    if (lease == nullptr || lease->stage != HeldLease::Stage::assigned) continue;
+    release(lease->task, lease->token, lease->pool->number, out);
+    leases_.erase(*lease);
+  }
 }
 
 void Front::on_lease_end(const LeaseEnd& end, Output& out) {
@@ -310,6 +324,7 @@ void Front::rejoin(std::vector<Batch*> unanswered, Output& out) {
                out);
     for (const PoolNumber pool : batch->agains()) ++agains[pool];
   }
+  if (leaving_) return;
   std::vector<WorkerPool*> open;
   pools_.for_each([&](WorkerPool& pool) { open.push_back(&pool); });
   for (const WorkerPool* pool : open) {

@@ -223,6 +223,9 @@ void Loop::tick_if_due() {
 void Loop::leave() {
   if (phase_ == Phase::running) {
     front_->take(Front::Taking::nothing, {Code::stopped, "the engine is stopping"});
+    front_->leave(out_);
+    // In an entry before the leave: what it still assigns can be given back.
+    writer_.add(std::exchange(out_.commands, {}));
     phase_ = Phase::leaving;
   } else if (phase_ != Phase::stopped) {
     phase_ = Phase::left;  // it had not joined yet: there is nothing to leave

@@ -357,6 +357,38 @@ TEST_CASE("an engine that leaves refuses what is new and answers what it has tak
   CHECK(jack.impl().rig().loop().phase() == Loop::Phase::left);
 }
 
+// It was neither delivered nor given back: the attempt ended as lost, and here was the last one.
+TEST_CASE("an engine that leaves gives back what no worker has seen, without blame") {
+  Harness jack({.transport = GENERATE("memory", "local")});
+  TaskSpec spec = spec_with_id(jack, 1);
+  spec.max_attempts = 1;
+  TaskSpec later = spec_with_id(jack, 2);
+  later.max_attempts = 1;
+  RawSession worker(jack);
+  REQUIRE(worker.work(1, 5, {"mail"}) == Code::ok);
+  RawSession client(jack);
+  jack.hold_appends();
+  client.say(wire::Submit{1, {encoded(spec)}});
+  CHECK(client.next() == nullptr);
+  client.say(wire::Submit{2, {encoded(later)}});  // in the entry behind it
+  CHECK(client.next() == nullptr);
+  jack.impl().rig().loop().leave();
+  jack.release_appends();
+  jack.advance(0s);
+  REQUIRE(jack.impl().rig().loop().phase() == Loop::Phase::left);
+  CHECK(worker.take_deliveries().empty());
+
+  jack.restart();
+  for (const TaskSpec& each : {spec, later}) {
+    CHECK(jack.state(each.id) == TaskState::queued);
+    CHECK(jack.story(each.id) == "submitted started released");
+  }
+  const Lease lease = jack.claim("mail");
+  CHECK(lease.attempt == 1);
+  CHECK(jack.succeed(lease, "done") == Code::ok);
+  CHECK(jack.hash() == jack.replay_hash());
+}
+
 TEST_CASE("what happens behind an engine's leave is left to its successor") {
   Harness jack;
   const TaskId task = jack.submit("mail", "a");
