@@ -144,21 +144,14 @@ void Front::end_session(const Now& now, Session& session, std::optional<Duration
                         std::string_view why, Output& out) {
   while (session.leases != nullptr) {
     HeldLease& lease = *session.leases;
-    switch (lease.stage) {
-      case HeldLease::Stage::assigned:
-        release(lease.task, lease.token, lease.pool->number, out);
-        leases_.erase(lease);
-        break;
-      case HeldLease::Stage::held:
-        if (grace) {
-          let_go(now, lease, *grace);
-        } else {
-          lose(lease, why, out);
-          Leases::give(lease, nullptr);
-        }
-        break;
-      case HeldLease::Stage::ending: Leases::give(lease, nullptr); break;
-      case HeldLease::Stage::ended: leases_.erase(lease); break;
+    if (lease.stage == HeldLease::Stage::assigned) {
+      release(lease.task, lease.token, lease.pool->number, out);
+      leases_.erase(lease);
+    } else if (lease.stage == HeldLease::Stage::held && !grace) {
+      lose(lease, why, out);
+      Leases::give(lease, nullptr);
+    } else {
+      part_from_session(now, lease, grace.value_or(Duration{0}));
     }
   }
   for (const auto& subscription : session.subscriptions) {

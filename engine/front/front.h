@@ -180,7 +180,9 @@ class Front {
 
   // handout.cc: what outcomes do to leases
   void answer(const Now& now, const Outcomes& outcomes, const Batch& own, Output& out);
-  void answer_pool(const Pending& request, std::span<const CommandOutcome> outcomes);
+  void answer_pool(const Now& now, const Pending& request,
+                   std::span<const CommandOutcome> outcomes);
+  void abandon(const Now& now, WorkerPool& pool);
   void on_settled(const LeaseRef& ref, const CommandOutcome& outcome, Output& out);
   void on_resumed(const Now& now, const Pending& request, const LeaseRef& ref,
                   const CommandOutcome& outcome, Output& out);
@@ -189,6 +191,7 @@ class Front {
   void end_lease(HeldLease& lease, Outcome outcome, std::string reason, Output& out);
   void lose(HeldLease& lease, std::string_view reason, Output& out);
   void let_go(const Now& now, HeldLease& lease, Duration grace);
+  void part_from_session(const Now& now, HeldLease& lease, Duration grace);
   void release(const TaskId& task, LeaseToken token, PoolNumber pool, Output& out);
   void close_if_unused(WorkerPool* pool, Output& out);
   void hold(const Now& now, HeldLease& lease, Subscription& subscription);

@@ -39,7 +39,7 @@ void Front::answer(const Now& now, const Outcomes& outcomes, const Batch& own, O
     done_.correlation = request.correlation;
     done_.items.clear();
     if (request.kind == Pending::Kind::pool) {
-      answer_pool(request, {outcome, request.commands});
+      answer_pool(now, request, {outcome, request.commands});
       outcome += request.commands;
     } else {
       const Refusal* const refusals_end = refusal + request.refusals;
@@ -63,12 +63,39 @@ void Front::answer(const Now& now, const Outcomes& outcomes, const Batch& own, O
 }
 
 // Opening a pool and wanting for it are one answer: the first that was refused decides.
-void Front::answer_pool(const Pending& request, std::span<const CommandOutcome> outcomes) {
+void Front::answer_pool(const Now& now, const Pending& request,
+                        std::span<const CommandOutcome> outcomes) {
   if (request.items == 0) return;
   done_.items.resize(1);
   for (const CommandOutcome& outcome : outcomes) {
     if (done_.items[0].code == Code::ok) done_.items[0] = to_item(outcome);
   }
+  if (done_.items[0].code == Code::ok || request.pool == 0) return;
+  WorkerPool* pool = pools_.find(request.pool);
+  if (pool == nullptr) {
+    // Somebody else's request to open it was refused while this one was on its way.
+    done_.items[0] = {.code = Code::unavailable,
+                      .message = "the queues could not be opened for work; try again"};
+  } else if (request.opens && outcomes.front().code != Code::ok) {
+    abandon(now, *pool);
+  }
+}
+
+// The state has not opened this pool: it is as if nobody had asked, so that whoever asks again
+// opens it anew.
+void Front::abandon(const Now& now, WorkerPool& pool) {
+  for (Subscription* subscription : std::vector(pool.subscriptions)) {
+    Session& session = *subscription->session;
+    for (HeldLease *lease = session.leases, *next = nullptr; lease != nullptr; lease = next) {
+      next = lease->next;
+      // Of other pools, and resumed by this subscription.
+      if (lease->subscription == subscription) part_from_session(now, *lease, limits_.resume_grace);
+    }
+    WorkerPools::leave(*subscription);
+    std::erase_if(session.subscriptions,
+                  [&](const auto& each) { return each.get() == subscription; });
+  }
+  pools_.erase(pool);
 }
 
 void Front::on_settled(const LeaseRef& ref, const CommandOutcome& outcome, Output& out) {
@@ -221,6 +248,16 @@ void Front::let_go(const Now& now, HeldLease& lease, Duration grace) {
     return waiting != nullptr && waiting->session == nullptr && waiting->until == entry.at;
   });
   graces_.add(lease.until, lease.token);
+}
+
+// The session or subscription that the lease came by goes. One that is only assigned is not meant.
+void Front::part_from_session(const Now& now, HeldLease& lease, Duration grace) {
+  switch (lease.stage) {
+    case HeldLease::Stage::assigned: break;
+    case HeldLease::Stage::held: let_go(now, lease, grace); break;
+    case HeldLease::Stage::ending: Leases::give(lease, nullptr); break;
+    case HeldLease::Stage::ended: leases_.erase(lease); break;
+  }
 }
 
 void Front::release(const TaskId& task, LeaseToken token, PoolNumber pool, Output& out) {

@@ -30,7 +30,9 @@ void Front::on(const Now&, Session& session, const wire::Work& message, Output& 
   if (refuse_change(session, message.correlation, Taking::settles, out)) return;
   out.commands.begin(Pending::Kind::pool, session.id, message.correlation);
   Subscription* subscription = session.subscription(message.subscription);
-  if (subscription == nullptr) {
+  if (subscription != nullptr) {
+    out.commands.name_pool(subscription->pool->number, false);
+  } else {
     Result<Subscription*> made = subscribe(session, message, out);
     if (!made) {
       out.commands.refuse(std::move(made).error());
@@ -65,6 +67,7 @@ Result<Subscription*> Front::subscribe(Session& session, const wire::Work& messa
   queues.erase(std::unique(queues.begin(), queues.end()), queues.end());
   const auto [pool, opened] =
       pools_.find_or_open(std::move(queues), !session.in_process, clamp_lease(message.lease));
+  out.commands.name_pool(pool.number, opened);
   if (opened) out.commands.add_to_item(open_command(pool));
 
   auto subscription = std::make_unique<Subscription>();

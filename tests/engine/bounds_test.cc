@@ -92,3 +92,53 @@ TEST_CASE("a session that goes with more leases than fit in one entry loses them
   CHECK(jack.fact("running") == "0");
   CHECK(jack.hash() == jack.replay_hash());
 }
+
+// The front kept a pool that the state had refused: the next worker of these queues found neither
+// the pool nor a reason.
+TEST_CASE("a worker's queues that were refused are asked for anew by the next") {
+  Limits limits;
+  limits.queues_max = 1;
+  Harness jack({.limits = limits});
+  const TaskId task = jack.submit("mail", "a");
+  RawSession first(jack);
+  RawSession second(jack);
+  CHECK(first.work(1, 1, {"other"}) == Code::queue_full);
+  CHECK(second.work(1, 1, {"other"}) == Code::queue_full);
+  CHECK(first.work(1, 1, {"other"}) == Code::queue_full);
+
+  jack.hold_appends();
+  first.say(wire::Work{1, 1, 1, {}, {"other"}});
+  second.say(wire::Work{2, 1, 1, {}, {"other"}});
+  second.say(wire::Work{3, 1, 1, {}, {"other"}});
+  CHECK(first.next() == nullptr);
+  jack.release_appends();
+  CHECK(first.expect_code() == Code::queue_full);
+  CHECK(second.expect_code() == Code::unavailable);
+  CHECK(second.expect_code() == Code::unavailable);
+
+  // The same number, other queues: nothing is left of the first attempt.
+  CHECK(first.work(1, 1, {"mail"}) == Code::ok);
+  CHECK(first.take_deliveries().at(0).spec.id == task);
+  CHECK(jack.hash() == jack.replay_hash());
+}
+
+TEST_CASE("a lease that was resumed for queues that are refused goes on") {
+  Limits limits;
+  limits.queues_max = 1;
+  Harness jack({.limits = limits});
+  const TaskId task = jack.submit("mail", "a");
+  RawSession worker(jack);
+  REQUIRE(worker.work(1, 1, {"mail"}) == Code::ok);
+  const RawSession::Delivered held = worker.take_deliveries().at(0);
+
+  worker.say(wire::Work{5, 2, 1, {}, {"other"}});
+  worker.say(wire::Resume{6, 2, {{task, held.token}}});
+  CHECK(worker.expect_code() == Code::queue_full);
+  CHECK(worker.expect_code() == Code::failed_precondition);
+
+  worker.say(wire::Resume{7, 1, {{task, held.token}}});
+  CHECK(worker.expect_code() == Code::ok);
+  worker.settle(held, true);
+  CHECK(worker.expect_code() == Code::ok);
+  CHECK(jack.state(task) == TaskState::succeeded);
+}
