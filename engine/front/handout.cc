@@ -233,7 +233,7 @@ void Front::lose(HeldLease& lease, std::string_view reason, Output& out) {
   command.outcome = Outcome::lost;
   command.pool = lease.pool->number;
   command.error = reason;
-  if (lease.session != nullptr) command.worker = lease.session->name;
+  command.worker = lease.session == nullptr ? std::string_view(lease.worker) : lease.session->name;
   lease.stage = HeldLease::Stage::ending;
   out.commands.add_own_settle(command);
 }
@@ -242,6 +242,7 @@ void Front::lose(HeldLease& lease, std::string_view reason, Output& out) {
 void Front::let_go(const Now& now, HeldLease& lease, Duration grace) {
   const SteadyTime end = std::max(lease.session->heard, lease.since) + lease.lease;
   lease.until = grace == Duration::max() ? end : std::min(end, hearing(now) + grace);
+  lease.worker = lease.session->name;
   Leases::give(lease, nullptr);
   graces_.sweep(leases_.size(), [this](const auto& entry) {
     const HeldLease* waiting = leases_.find(entry.key);

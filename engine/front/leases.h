@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <string>
 
 #include <jack_engine/id.h>
 #include <jack_engine/time.h>
@@ -27,7 +28,8 @@ struct HeldLease {
   bool again_said = false;               // once only, however often its settle comes
   Duration lease{0};                     // how long its session may be silent
   SteadyTime since;                      // handed out or extended, on the clock of hearing
-  SteadyTime until;                      // while nobody holds it: when it is lost
+  SteadyTime until;                      // while nobody holds it: when it is lost, and
+  std::string worker;                    // who held it last, for the history
   Session* session = nullptr;            // who holds it; null: nobody for the moment
   Subscription* subscription = nullptr;  // by which it came or was resumed
   WorkerPool* pool = nullptr;            // null once it is `ended`

@@ -153,6 +153,18 @@ TEST_CASE("after a restart a lease that nobody comes back for ends after its tim
   CHECK(jack.resume(lease) == Code::lease_lost);
 }
 
+TEST_CASE("the history names the worker of a lost attempt, even if its session is long gone") {
+  Harness jack;
+  const TaskId task = jack.submit("mail", "a");
+  const Lease lease = jack.claim("mail", {.worker = "ada"});
+  jack.lose_worker(lease);
+  jack.advance(6s);
+  const AttemptRecord attempt = jack.task(task).status.attempts.at(0);
+  CHECK(attempt.outcome == Outcome::lost);
+  CHECK(attempt.error == "its worker did not come back");
+  CHECK(attempt.worker == "ada");
+}
+
 TEST_CASE("after a restart a settle needs no resume") {
   Harness jack({.transport = GENERATE("memory", "local")});
   const TaskId task = jack.submit("mail", "a");
