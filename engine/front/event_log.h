@@ -62,6 +62,9 @@ class EventLog {
   // does. The views are valid until the next add(), cut() or flushed().
   void read(const EventFilter& filter, std::size_t bytes_max, EventPart& part) const;
 
+  // Of the events since the last cut.
+  std::size_t uncut_bytes() const { return segments_.back().blob.size(); }
+
   // The blob of all events since the last cut, and the first entry it stands for.
   struct Cut {
     std::string blob;

@@ -21,6 +21,14 @@ wire::Correlation correlation_of(const wire::Request& request) {
   return std::visit([](const auto& message) { return correlation_of(message); }, request);
 }
 
+// Whether a request makes more for the store to keep, and can wait until it has kept up.
+bool grows(const wire::Request& request) {
+  return std::holds_alternative<wire::Submit>(request) ||
+         std::holds_alternative<wire::Retry>(request) ||
+         std::holds_alternative<wire::Output>(request) ||
+         std::holds_alternative<wire::Progress>(request);
+}
+
 std::string seconds(Duration duration) {
   return std::to_string((duration.count() + 500) / 1000) + " s";
 }
@@ -56,9 +64,7 @@ bool Front::on_message(const Now& now, const Inbound& message, Output& out) {
     }
     return true;
   }
-  if (hold_submits_ && taking_ == Taking::all && std::holds_alternative<wire::Submit>(*request)) {
-    return false;
-  }
+  if (holds_growth_ && taking_ == Taking::all && grows(*request)) return false;
   dispatch(now, *session, *request, out);
   return true;
 }

@@ -67,17 +67,18 @@ class Front {
   enum class Taking : std::uint8_t { all, settles, nothing };
   void take(Taking taking, Error refusal);
 
-  // Submits are to wait: on_message() leaves them untaken.
-  void hold_submits(bool hold) { hold_submits_ = hold; }
+  // What makes more for the store to keep (submits, retries, output, progress) is to wait:
+  // on_message() leaves it untaken.
+  void hold_growth(bool hold) { holds_growth_ = hold; }
 
   // Whether this engine may be sure that its leases stand (on_message: pong). While it may not,
   // the loop does not call deliver().
   void set_current(bool current) { current_ = current; }
 
-  // One message. False: it is a submit that is to be given again when submits need not wait.
+  // One message. False: it is to be given again when nothing needs to wait.
   bool on_message(const Now& now, const Inbound& message, Output& out);
 
-  // A submit that cannot even wait.
+  // A message that cannot even wait.
   void on_overload(const Inbound& message, Output& out);
 
   void on_gone(const Now& now, SessionId session, Output& out);
@@ -216,7 +217,7 @@ class Front {
   Id128 incarnation_{};
   Taking taking_ = Taking::all;
   Error taking_refusal_;
-  bool hold_submits_ = false;
+  bool holds_growth_ = false;
   bool current_ = true;
   bool leaving_ = false;
   std::chrono::nanoseconds deaf_{0};

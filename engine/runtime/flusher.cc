@@ -10,7 +10,8 @@ constexpr std::size_t kFlushTasks = 40'000;
 constexpr std::size_t kFlushBytes = 32u << 20;
 constexpr Duration kFlushAfter{1000};
 
-// Unflushed changes beyond which submits wait. As much again may be in the flush under way.
+// Unflushed changes beyond which new tasks and output wait. As much again may be in the flush under
+// way.
 constexpr std::size_t kBehindTasks = 100'000;
 constexpr std::size_t kBehindBytes = 64u << 20;
 
@@ -64,15 +65,20 @@ Result<void> Flusher::take_result(SteadyTime now) {
   return {};
 }
 
+// Events may be more than the entries that they came from, and are one row of each flush.
+std::size_t Flusher::unflushed_bytes() const {
+  return std::max(state_.unflushed_bytes(), events_.uncut_bytes());
+}
+
 bool Flusher::is_due(SteadyTime now) const {
   if (!changed_at_) return false;
   return wanted_ > flushed_ || *changed_at_ + kFlushAfter <= now ||
-         state_.unflushed_tasks() >= kFlushTasks || state_.unflushed_bytes() >= kFlushBytes;
+         state_.unflushed_tasks() >= kFlushTasks || unflushed_bytes() >= kFlushBytes;
 }
 
 bool Flusher::is_behind() const {
   return flush_ != nullptr &&
-         (state_.unflushed_tasks() >= kBehindTasks || state_.unflushed_bytes() >= kBehindBytes);
+         (state_.unflushed_tasks() >= kBehindTasks || unflushed_bytes() >= kBehindBytes);
 }
 
 SteadyTime Flusher::next_deadline() const {

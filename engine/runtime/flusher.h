@@ -58,6 +58,7 @@ class Flusher {
 
  private:
   bool is_due(SteadyTime now) const;
+  std::size_t unflushed_bytes() const;
   Result<void> take_result(SteadyTime now);
 
   State& state_;

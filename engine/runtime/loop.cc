@@ -16,8 +16,9 @@ constexpr std::size_t kFramesPerTurn = 4096;
 // An entry is closed at about this size. One message's commands are never split.
 constexpr std::size_t kEntryBytes = 1u << 20;
 
-// Commands that wait for the journal, beyond which submits wait, and submits that wait, beyond
-// which they are refused with unavailable. Settles are bounded by the leases that were handed out.
+// Commands that wait for the journal, beyond which submits and what else makes more wait, and bytes
+// of these that wait, beyond which they are refused with unavailable. Settles are bounded by the
+// leases that were handed out.
 constexpr std::size_t kWaitingBytesMax = 8u << 20;
 constexpr std::size_t kHeldBytesMax = 64u << 20;
 
@@ -155,7 +156,7 @@ void Loop::take_messages() {
 }
 
 void Loop::give(Inbound& message) {
-  front_->hold_submits(!held_.empty() || must_hold());
+  front_->hold_growth(!held_.empty() || must_hold());
   if (front_->on_message(now_, message, out_)) {
     close_full_batch();
     return;
@@ -169,7 +170,7 @@ void Loop::give(Inbound& message) {
 }
 
 void Loop::give_held() {
-  front_->hold_submits(false);
+  front_->hold_growth(false);
   while (!held_.empty() && !must_hold()) {
     Inbound message = std::move(held_.front());
     held_.pop_front();
@@ -179,7 +180,7 @@ void Loop::give_held() {
   }
 }
 
-// Submits wait while the store or the journal is far behind; all else goes on.
+// What makes more to keep waits while the store or the journal is far behind; all else goes on.
 bool Loop::must_hold() const {
   return phase_ == Phase::running && !full_ &&
          (flusher_->is_behind() || writer_.waiting_bytes() > kWaitingBytesMax);

@@ -184,7 +184,7 @@ class Loop {
   Polled polled_;
   std::vector<Inbound> arrived_;
   std::vector<SessionId> gone_;
-  std::deque<Inbound> held_;  // submits that wait for the store or the journal, in order
+  std::deque<Inbound> held_;  // messages that wait for the store or the journal, in order
   std::size_t held_bytes_ = 0;
   struct Later {
     Read read;

@@ -276,7 +276,8 @@ void WorkerLoop::on_output_answer(Token token, Code code) {
   if (found == held_.end()) return;
   Held& held = found->second;
   held.output_sent = 0;
-  if (code == Code::rate_limited && ++held.output_tries < kOutputTriesMax) {
+  const bool later = code == Code::rate_limited || code == Code::unavailable;
+  if (later && ++held.output_tries < kOutputTriesMax) {
     held.quiet_until = now_ + kOutputRetryAfter;
     if (!std::exchange(held.speaking, true)) speaking_.push_back(token);
     return;

@@ -142,3 +142,46 @@ TEST_CASE("a lease that was resumed for queues that are refused goes on") {
   CHECK(worker.expect_code() == Code::ok);
   CHECK(jack.state(task) == TaskState::succeeded);
 }
+
+// Only submits waited: a worker that streams could fill memory and journal while the disk was slow.
+TEST_CASE("while the store is far behind, output and retries wait as submits do") {
+  Harness jack;
+  TaskSpec spec = spec_at(jack.wall_now());
+  spec.max_attempts = 1;
+  const TaskId failed = jack.submit(spec);
+  REQUIRE(jack.fail(jack.claim("mail"), "no") == Code::ok);
+  const TaskId running = jack.submit("mail", "b");
+  RawSession worker(jack);
+  REQUIRE(worker.work(1, 1, {"mail"}) == Code::ok);
+  const RawSession::Delivered held = worker.take_deliveries().at(0);
+  FaultyStore& store = jack.impl().rig().store();
+  store.hold_flushes();
+  jack.advance(2s);
+  RawSession client(jack);
+  for (std::uint64_t batch = 0; batch < 9; ++batch) {
+    std::vector<std::string> specs;
+    for (std::uint64_t i = 0; i < 8; ++i) {
+      TaskSpec bulk = spec_at(jack.wall_now(), 100 + 8 * batch + i);
+      bulk.queue = "bulk";
+      bulk.payload.assign(1'000'000, 'x');
+      specs.push_back(encoded(bulk));
+    }
+    client.say(wire::Submit{batch + 1, {specs.begin(), specs.end()}});
+    client.next();
+  }
+
+  client.say(wire::Retry{50, {failed}});
+  CHECK(client.next() == nullptr);
+  worker.say(wire::Output{51, {{running, held.token, "some output"}}});
+  worker.say(wire::Progress{52, {{running, held.token, 500, "half"}}});
+  CHECK(worker.next() == nullptr);
+  CHECK(jack.cancel(failed) == Code::failed_precondition);  // all else is answered
+  CHECK(jack.state(failed) == TaskState::failed);
+
+  store.release_flushes();
+  jack.advance(1s);
+  CHECK(worker.expect_code() == Code::ok);
+  CHECK(worker.expect_code() == Code::ok);
+  CHECK(jack.output(running) == "some output");
+  CHECK(jack.state(failed) == TaskState::queued);
+}

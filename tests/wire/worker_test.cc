@@ -518,9 +518,11 @@ TEST_CASE("output that is refused for now is said again, and what is refused for
   stage.begin();
   stage.deliver({1});
   auto output = stage.engine->take<wire::Output>();
-  stage.engine->say(refused(output.correlation, Code::rate_limited, "slowly"));
-  output = stage.engine->take<wire::Output>();
-  CHECK(output.items.at(0).bytes == "first");
+  for (const Code for_now : {Code::rate_limited, Code::unavailable}) {
+    stage.engine->say(refused(output.correlation, for_now, "slowly"));
+    output = stage.engine->take<wire::Output>();
+    CHECK(output.items.at(0).bytes == "first");
+  }
   stage.engine->say(refused(output.correlation, Code::storage_full, "disk full"));
 
   const auto settle = stage.engine->take<wire::Settle>();
