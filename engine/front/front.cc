@@ -217,14 +217,16 @@ void Front::on_refused(const std::vector<Pending>& requests, const Error& error,
   }
 }
 
-void Front::on_time(const Now& now, Output& out) {
-  while (silences_.next() <= hearing(now)) {
+void Front::on_time(const Now& now, SteadyTime heard_until, Output& out) {
+  Now heard = now;
+  heard.steady = heard_until;
+  while (silences_.next() <= hearing(heard)) {
     const auto timer = silences_.take();
     Session* session = sessions_.find(timer.key.session);
     if (session == nullptr || session->look_at != timer.at) continue;
-    judge_silence(now, *session, out);
+    judge_silence(heard, *session, out);
   }
-  while (graces_.next() <= hearing(now)) {
+  while (graces_.next() <= hearing(heard)) {
     const auto timer = graces_.take();
     HeldLease* lease = leases_.find(timer.key);
     const bool waits = lease != nullptr && lease->session == nullptr &&

@@ -93,9 +93,10 @@ class Front {
   // These requests were taken out of their batch.
   void on_refused(const std::vector<Pending>& requests, const Error& error, Output& out);
 
-  // Silence, grace and waits whose time is up. To be called when all that has arrived was given to
-  // on_message(), so that nobody is taken for silent whose message lies there.
-  void on_time(const Now& now, Output& out);
+  // Silence, grace and waits whose time is up. All that had arrived by `heard_until` was given to
+  // on_message(): silence is judged as of then, so that nobody is taken for silent whose message
+  // lies there.
+  void on_time(const Now& now, SteadyTime heard_until, Output& out);
 
   // When on_time() has something to do.
   SteadyTime next_deadline() const;

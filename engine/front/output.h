@@ -20,9 +20,9 @@ struct Now {
   SteadyTime steady;
   Instant journal;
   WallTime wall;
-
-  // Added to journal times it gives dates.
-  Duration wall_offset() const { return wall.time_since_epoch() - Duration{journal.ms}; }
+  // Added to journal times it gives dates to show: the same at each look, so that a date does not
+  // change while the wall clock goes as it should.
+  Duration wall_offset{0};
 };
 
 // Questions that may need the store. The loop answers them itself, but for events, and for results

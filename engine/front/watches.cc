@@ -99,7 +99,7 @@ void Front::send_events(const Now& now, Watch& watch, const EventPart& part, Out
   out.send(watch.session->id, wire::Events{.correlation = watch.correlation,
                                            .events = part.events,
                                            .last = part.last,
-                                           .wall_offset = now.wall_offset()});
+                                           .wall_offset = now.wall_offset});
 }
 
 void Front::on_stored_events(const Now& now, SessionId id, Correlation correlation,

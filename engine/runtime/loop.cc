@@ -71,7 +71,7 @@ Loop::Loop(const Parts& parts, LoopOptions options)
 
 Result<void> Loop::start() {
   JACK_ASSERT(phase_ == Phase::starting);
-  started_at_ = last_turn_ = planned_wake_ = clock_.now();
+  started_at_ = last_turn_ = planned_wake_ = took_all_at_ = judged_at_ = clock_.now();
   if (Result<void> loaded = state_->load(store_); !loaded) return loaded;
   events_.begin_after(state_->entries());
   flusher_->begin_at(state_->index());
@@ -95,7 +95,7 @@ bool Loop::turn() {
   if (takes_messages()) {
     look_at_room();
     take_messages();
-    if (took_all_) front_->on_time(now_, out_);
+    judge_time();
     tick_if_due();
   }
   write();
@@ -122,9 +122,18 @@ void Loop::read_clocks() {
   now_.steady = clock_.now();
   now_.wall = clock_.wall_now();
   now_.journal = journal_clock_.at(now_.steady);
+  const Duration offset = now_.wall.time_since_epoch() - Duration{now_.journal.ms};
+  if (std::chrono::abs(offset - now_.wall_offset) > kWallJump) now_.wall_offset = offset;
   const auto late = now_.steady - std::max(planned_wake_, last_turn_);
   // Nobody was listening meanwhile, so nobody was silent.
   if (late > kLateTurn) front_->on_deaf(late);
+}
+
+void Loop::judge_time() {
+  if (took_all_) took_all_at_ = now_.steady;
+  if (!took_all_ && now_.steady - judged_at_ < kJudgeEvery) return;
+  judged_at_ = now_.steady;
+  front_->on_time(now_, took_all_at_, out_);
 }
 
 SteadyTime Loop::wait_until() {

@@ -123,6 +123,7 @@ class Loop {
   }
 
   void read_clocks();
+  void judge_time();
   void take_messages();
   void give(Inbound& message);
   void give_held();
@@ -170,7 +171,9 @@ class Loop {
   SteadyTime started_at_;
   SteadyTime last_turn_;
   SteadyTime planned_wake_;
-  bool took_all_ = true;  // no message waits at the sessions
+  bool took_all_ = true;    // no message waits at the sessions
+  SteadyTime took_all_at_;  // when that was so last
+  SteadyTime judged_at_;    // when the front was last told the time
   bool tick_under_way_ = false;
   bool wrote_leave_ = false;
   bool rejoin_wanted_ = false;

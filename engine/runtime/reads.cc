@@ -137,7 +137,7 @@ std::string Reads::answer_task(const Now& now, Correlation correlation, const Re
     spec = *std::move(without);
   }
   const std::string status = encode_status(std::move(found->status));
-  return wire::encode(wire::TaskMessage{correlation, spec, status, now.wall_offset()});
+  return wire::encode(wire::TaskMessage{correlation, spec, status, now.wall_offset});
 }
 
 std::string Reads::answer_result(Correlation correlation, const ReadResult& read) {
@@ -179,7 +179,7 @@ std::string Reads::answer_list(const Now& now, Correlation correlation, const Re
   wire::Page page;
   page.correlation = correlation;
   page.more = true;
-  page.wall_offset = now.wall_offset();
+  page.wall_offset = now.wall_offset;
   std::deque<std::string> texts;  // what the page's views point into
   ListQuery query = read.query;
   std::size_t bytes = 0;

@@ -185,3 +185,52 @@ TEST_CASE("while the store is far behind, output and retries wait as submits do"
   CHECK(jack.output(running) == "some output");
   CHECK(jack.state(failed) == TaskState::queued);
 }
+
+// Under load there was always one more message, and time was never judged.
+TEST_CASE("waits end in time while more messages come than one turn takes") {
+  Harness jack;
+  Rig& rig = jack.impl().rig();
+  const TaskId task = jack.submit("mail", "a");
+  RawSession worker(jack);
+  REQUIRE(worker.work(1, 1, {"mail"}, 2s) == Code::ok);
+  REQUIRE(worker.take_deliveries().size() == 1);
+  RawSession client(jack);
+  RawSession crowd(jack);
+  client.say(wire::Wait{1, task, 500ms});
+  CHECK(client.next() == nullptr);
+  const auto crowd_in = [&](int frames) {
+    for (int i = 0; i < frames; ++i) crowd.say(wire::Ping{});
+  };
+
+  crowd_in(8000);
+  worker.say(wire::Ping{});  // lies behind thousands of others
+  for (int turn = 0; turn < 20; ++turn) {
+    crowd_in(4096);
+    rig.clock().advance(200ms);
+    rig.loop().turn();
+  }
+
+  CHECK(rig.mail().has_mail(client.id()));
+  CHECK(rig.loop().state().state_of(task) == TaskState::running);
+  CHECK(client.expect<wire::Refused>().code == Code::timed_out);
+}
+
+// Each look took the distance of the two clocks anew, and whole milliseconds of both.
+TEST_CASE("dates are the same at each look, unless the wall clock was set") {
+  Harness jack;
+  const TaskId task = jack.submit("mail", "a");
+  RawSession client(jack);
+  const auto offset = [&] {
+    client.say(wire::Get{1, task, false});
+    return client.expect<wire::TaskMessage>().wall_offset;
+  };
+  const Duration first = offset();
+  for (int i = 0; i < 10; ++i) {
+    jack.jump_wall_clock(i % 2 == 0 ? Duration{1} : Duration{-1});
+    jack.advance(10ms);
+    CHECK(offset() == first);
+  }
+  jack.jump_wall_clock(1h);
+  jack.advance(10ms);
+  CHECK(offset() == first + 1h);
+}
