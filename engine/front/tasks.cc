@@ -16,6 +16,10 @@ constexpr std::uint64_t kOutputBytesMax = 1u << 20;
 // Dates beyond the year 9999 mean no more than that year does.
 constexpr std::int64_t kDateMax = 253'402'300'799'000;
 
+// How far the time in an id may be ahead: more is a clock that is wrong. Ids tell by their time
+// whether they could be repeats, so one of the far future would make trouble when it comes.
+constexpr Duration kIdAheadMax{std::chrono::hours{1}};
+
 // A date on the journal's clock.
 Instant to_journal(const Now& now, WallTime date) {
   const Duration since_1970 = std::clamp(date.time_since_epoch(), Duration{0}, Duration{kDateMax});
@@ -36,8 +40,23 @@ Result<SubmitCommand> Front::submit_command(const Now& now, std::string_view spe
   if (Result<void> checked = check(*view, state_.limits()); !checked) {
     return std::move(checked).error();
   }
+  if (view->id.unix_ms() > (now.wall.time_since_epoch() + kIdAheadMax).count()) {
+    return Error{Code::invalid_argument,
+                 "the id was made more than an hour ahead of this engine's clock (at " +
+                     std::to_string(view->id.unix_ms()) + " ms, and it is " +
+                     std::to_string(now.wall.time_since_epoch().count()) +
+                     " ms since 1970); is one of the clocks wrong?"};
+  }
   SubmitCommand command{.spec = spec, .not_before = {}, .expires = {}};
-  if (view->not_before) command.not_before = to_journal(now, *view->not_before);
+  if (view->not_before) {
+    command.not_before = to_journal(now, *view->not_before);
+    const Duration delay_max = state_.limits().delay_max;
+    if (*command.not_before > now.journal + delay_max) {
+      return Error{
+          Code::invalid_argument,
+          "not_before must be at most " + std::to_string(delay_max.count()) + " ms ahead of now"};
+    }
+  }
   if (view->expires_at) command.expires = to_journal(now, *view->expires_at);
   return command;
 }

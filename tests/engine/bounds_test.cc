@@ -93,6 +93,33 @@ TEST_CASE("a session that goes with more leases than fit in one entry loses them
   CHECK(jack.hash() == jack.replay_hash());
 }
 
+TEST_CASE("an id made more than an hour ahead of the engine's clock is refused") {
+  Harness jack;
+  const auto refused = jack.try_submit(spec_at(jack.wall_now() + 61min));
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == Code::invalid_argument);
+  const auto ms = (jack.wall_now() + 61min).time_since_epoch().count();
+  CHECK_THAT(refused.error().message, ::test::ContainsSubstring(std::to_string(ms)));
+  CHECK(jack.try_submit(spec_at(jack.wall_now() + 59min)));
+
+  Lease lease = jack.claim("mail");
+  const std::vector<TaskSpec> next{spec_at(jack.wall_now() + 2h, 2)};
+  CHECK(jack.succeed(lease, {}, next) == Code::invalid_argument);
+  CHECK(jack.succeed(lease) == Code::ok);
+}
+
+// Only `delay` was held against the limit.
+TEST_CASE("not_before may be as far ahead as a delay") {
+  Limits limits;
+  limits.delay_max = 24h;
+  Harness jack({.limits = limits});
+  TaskSpec spec = spec_at(jack.wall_now());
+  spec.not_before = jack.wall_now() + 24h + 1s;
+  CHECK(jack.try_submit(spec).error().code == Code::invalid_argument);
+  spec.not_before = jack.wall_now() + 24h;
+  CHECK(jack.try_submit(spec));
+}
+
 // The front kept a pool that the state had refused: the next worker of these queues found neither
 // the pool nor a reason.
 TEST_CASE("a worker's queues that were refused are asked for anew by the next") {
