@@ -51,6 +51,7 @@ Result<std::unique_ptr<JournalTable>> JournalTable::open(const JournalTableOptio
 
 JournalTable::JournalTable(std::unique_ptr<Database> database, const JournalTableOptions& options)
     : database_(std::move(database)),
+      sync_(options.durability == Durability::full ? Sync::full : Sync::normal),
       wal_bytes_max_(options.wal_bytes),
       wal_bytes_(std::max<std::int64_t>(options.wal_bytes / 8, 1)) {}
 

@@ -81,6 +81,7 @@ class JournalTable {
   Result<void> lengthen_wal();
 
   std::unique_ptr<Database> database_;
+  const Sync sync_;
   const std::int64_t wal_bytes_max_;
   std::int64_t wal_bytes_;        // what the WAL may grow to for now
   std::int64_t wal_commits_ = 0;  // since it was last begun anew

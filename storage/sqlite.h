@@ -86,6 +86,9 @@ class Database {
   // where it is large. Only for an exclusive connection.
   Result<void> lengthen_wal(std::int64_t bytes);
 
+  // What later commits wait for. Between transactions only.
+  Result<void> set_sync(Sync sync);
+
   // Reads the whole file and checks its structure; seconds per GiB. Errors: corruption.
   Result<void> quick_check();
 
@@ -96,7 +99,6 @@ class Database {
   Result<void> guard(const DatabaseOptions& options);
   Result<void> configure(const DatabaseOptions& options);
   Result<void> set(const std::string& pragma, std::string_view expected);
-  Result<void> set_sync(Sync sync);
   Result<void> begin_wal_anew();
   Result<void> prepare_transactions();
 
