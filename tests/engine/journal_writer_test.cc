@@ -216,12 +216,13 @@ TEST_CASE("a batch that is larger than an entry goes in several, its requests wh
     REQUIRE(w.writer.can_append({0}));
     w.writer.append({10}, {0});
     CHECK(w.script.appended[append]->size() <= 1000 + kEntryFrameBytesMax);
-    const Batch* own = w.writer.on_entry(w.script.header(append));
+    const EntryHeader header = w.script.header(append);
+    const Batch* own = w.writer.on_entry(header);
     REQUIRE(own != nullptr);
     for (const LeaseRef& lease : own->leases()) CHECK(lease.token.value == next++);
     CHECK_FALSE(tick);
     tick = own->has_tick();
-    w.writer.on_answered();
+    w.writer.on_answered(header);
     REQUIRE(w.writer.on_fate({append + 1, {}, true}, {0}) == JournalWriter::Fate::fine);
   }
   CHECK(next == 100);
