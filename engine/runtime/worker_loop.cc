@@ -4,6 +4,8 @@
 #include <utility>
 #include <variant>
 
+#include <jack_engine/limits.h>
+
 #include "engine/format/spec.h"
 #include "engine/wire/socket.h"
 
@@ -490,8 +492,15 @@ void WorkerLoop::top_up() {
 
 void WorkerLoop::heartbeat() {
   if (!link_.ready()) return;
-  const Duration lease = lease_ == Duration{0} ? link_.facts().lease_default : lease_;
-  if (now_ >= last_said_ + lease / 3) say(wire::Ping{});
+  if (now_ >= last_said_ + silence_max() / 3) say(wire::Ping{});
+}
+
+// How long the engine hears nothing before it takes this worker for gone. Until it has said so with
+// a delivery: what was asked for, as the engine bounds it.
+Duration WorkerLoop::silence_max() const {
+  if (lease_ != Duration{0}) return lease_;
+  if (options_.lease <= Duration{0}) return link_.facts().lease_default;
+  return std::clamp(options_.lease, SessionLimits{}.lease_min, SessionLimits{}.lease_max);
 }
 
 void WorkerLoop::repeat_later() {
@@ -551,8 +560,7 @@ milliseconds WorkerLoop::pause() const {
   TimePoint next = now_ + kPauseMax;
   const auto by = [&](TimePoint at) { next = std::min(next, at); };
   if (link_.ready()) {
-    const Duration lease = lease_ == Duration{0} ? link_.facts().lease_default : lease_;
-    by(last_said_ + lease / 3);
+    by(last_said_ + silence_max() / 3);
     if (resumes_.empty()) {
       for (const Token token : speaking_) {
         const auto found = held_.find(token);

@@ -110,6 +110,7 @@ class WorkerLoop {
   bool may_send() const { return link_.ready() && resumes_.empty() && now_ >= blocked_until_; }
   bool is_over() const;
   std::uint64_t wanted() const;
+  Duration silence_max() const;
   std::chrono::milliseconds pause() const;
   std::chrono::milliseconds back_off(std::uint32_t tries);
   template <typename Message>
@@ -129,7 +130,7 @@ class WorkerLoop {
   TimePoint blocked_until_{};              // the socket's queue was full
   std::optional<TimePoint> resume_again_;  // after the engine could not take one
   TimePoint next_top_up_{};                // after the engine could not take one
-  Duration lease_{0};                      // the shortest so far; 0: none yet
+  Duration lease_{0};                      // the shortest delivered so far; 0: none yet
   std::uint64_t credit_ = 0;               // tasks that the engine may still hand out
   std::uint64_t working_ = 0;              // of those held
   std::uint64_t occupied_ = 0;             // by those held

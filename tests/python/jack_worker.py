@@ -243,7 +243,7 @@ class Worker:
             self.begin()
         elif kind == WELCOME:
             self.greeting = 0
-            self.lease = fields[3]
+            self.lease = max(self.options.lease, 1000) if self.options.lease else fields[3]
         elif kind == REFUSED and correlation == self.greeting:
             sys.exit(f"the engine refuses this session: {fields[1]}")
         elif kind == REFUSED and (answer := self.pending.pop(correlation, None)):

@@ -573,6 +573,23 @@ TEST_CASE("signs of life come by themselves, three in the shortest lease") {
   stage.expect_bye(true);
 }
 
+// A worker that had got nothing yet kept to the engine's own lease, and was forgotten between two
+// signs of life if its lease was shorter.
+TEST_CASE("signs of life of an idle worker come in time for the lease that it asked for") {
+  Stage stage;
+  WorkerOptions options = stage.options();
+  options.lease = 10ms;  // a second is the least that an engine gives
+  Worker worker = Worker::start(options, [](Attempt&) { return ""; }).value();
+  stage.begin();
+  const auto start = std::chrono::steady_clock::now();
+
+  stage.engine->idle_until([&] { return stage.engine->pings() >= 3; });
+
+  CHECK(std::chrono::steady_clock::now() - start > 600ms);
+  auto stopped = std::async(std::launch::async, [&] { worker.stop(); });
+  stage.expect_bye(true);
+}
+
 TEST_CASE("a graceful stop lets handlers finish and gives back what has not begun") {
   Stage stage;
   WorkerOptions options = stage.options();
