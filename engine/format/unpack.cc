@@ -80,6 +80,15 @@ Result<Fields> Unpacker::unpack(std::string_view bytes, std::size_t tokens_max) 
   return Fields(tokens_.data(), 1, static_cast<std::uint32_t>(tokens_.size()));
 }
 
+Fields Unpacker::unpack_begin(std::string_view bytes, std::size_t count) {
+  tokens_.clear();
+  TokenVisitor visitor(tokens_, 1 + count);
+  std::size_t offset = 0;
+  static_cast<void>(msgpack::parse(bytes.data(), bytes.size(), offset, visitor));
+  if (tokens_.empty() || tokens_.front().kind != Token::Kind::array) return {};
+  return {tokens_.data(), 1, static_cast<std::uint32_t>(tokens_.size())};
+}
+
 const Token* Fields::take(Token::Kind kind) {
   if (failed_ || next_ == end_ || tokens_[next_].kind != kind) {
     failed_ = true;

@@ -79,7 +79,8 @@ class Unpacker {
   // Nesting deeper than this is refused.
   static constexpr std::uint32_t kDepthMax = 16;
 
-  // What input of strangers may hold: it bounds memory by 8 times the input and 64 KiB.
+  // What input of strangers may hold: it bounds memory by 8 times the input and 64 KiB. Formats
+  // with more values than that in so many bytes have a bound of their own.
   static std::size_t tokens_max(std::string_view bytes) { return bytes.size() / 3 + 2700; }
 
   // Reads exactly one msgpack value, which must be an array and fill `bytes`.
@@ -88,6 +89,10 @@ class Unpacker {
   //                           bytes, a float or an extension (no format of JACK has them)
   Result<Fields> unpack(std::string_view bytes) { return unpack(bytes, tokens_max(bytes)); }
   Result<Fields> unpack(std::string_view bytes, std::size_t tokens_max);
+
+  // The first elements of an array, at most `count` and as many as can be read, whatever follows.
+  // For messages that are refused as a whole; only numbers and texts among them.
+  Fields unpack_begin(std::string_view bytes, std::size_t count);
 
  private:
   std::vector<Token> tokens_;

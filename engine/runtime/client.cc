@@ -184,8 +184,10 @@ Result<wire::Reply> Client::Impl::exchange(Encode encode, bool over_restarts) {
     }
     if (news == Link::News::reply) {
       patience.renew();
-      if (correlation_of(link_.reply()) != correlation) continue;
       const auto* refused = std::get_if<wire::Refused>(&link_.reply());
+      // The engine could not read a request so far that it knew which one it was.
+      if (refused != nullptr && refused->correlation == 0) return to_error(*refused);
+      if (correlation_of(link_.reply()) != correlation) continue;
       if (refused == nullptr) return std::move(link_.reply());
       if (!over_restarts || !passes(refused->code)) return to_error(*refused);
       if (!passing) until_it_passes.renew();
@@ -233,7 +235,11 @@ class Client::Impl::Watching {
     return link.say(request);
   }
 
-  bool is_mine(const wire::Reply& reply) const { return correlation_of(reply) == watch_; }
+  // A refusal that names no request could be of this one.
+  bool is_mine(const wire::Reply& reply) const {
+    const wire::Correlation of = correlation_of(reply);
+    return of == watch_ || (of == 0 && std::holds_alternative<wire::Refused>(reply));
+  }
 
   void take_note_of(const wire::Reply& reply) {
     const auto* info = std::get_if<wire::EngineInfo>(&reply);

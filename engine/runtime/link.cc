@@ -49,10 +49,7 @@ Link::News Link::wait(milliseconds timeout, wire::Wake* wake) {
         greeted_ = false;
         news = News::lost;
         break;
-      case wire::Dealer::News::refused:
-        refusal_ = dealer_.refusal();
-        news = News::refused;
-        break;
+      case wire::Dealer::News::refused: news = refused(dealer_.refusal()); break;
       case wire::Dealer::News::woken: news = News::woken; break;
       case wire::Dealer::News::closed: news = News::closed; break;
     }
@@ -70,7 +67,7 @@ void Link::greet() {
 
 std::optional<Link::News> Link::on_frame() {
   Result<wire::Reply> decoded = wire::decode_reply(unpacker_, dealer_.frame());
-  if (!decoded) return std::nullopt;  // of a newer engine, and so not for this session
+  if (!decoded) return on_unreadable(decoded.error());
   if (const auto* welcome = std::get_if<wire::Welcome>(&*decoded)) {
     greeting_ = 0;
     facts_ = {welcome->lease_default, welcome->payload_bytes_max, welcome->result_bytes_max};
@@ -84,14 +81,26 @@ std::optional<Link::News> Link::on_frame() {
   }
   if (const auto* refused = std::get_if<wire::Refused>(&*decoded);
       refused != nullptr && greeting_ != 0 && refused->correlation == greeting_) {
-    return on_refused(*refused);
+    return this->refused({refused->code, std::string(refused->message)});
   }
   reply_ = *std::move(decoded);
   return News::reply;
 }
 
-std::optional<Link::News> Link::on_refused(const wire::Refused& refused) {
-  refusal_ = {refused.code, std::string(refused.message)};
+// Whoever waits for an answer hears of it: the engine is alive, so nothing else would end the wait.
+std::optional<Link::News> Link::on_unreadable(const Error& error) {
+  const wire::Correlation correlation = wire::correlation_of(unpacker_, dealer_.frame());
+  // An unknown kind that answers nothing is for newer clients.
+  if (correlation == 0 && error.code == Code::unsupported) return std::nullopt;
+  unreadable_ =
+      "what the engine says cannot be read (" + error.message + "); is it another version?";
+  if (correlation == 0 || correlation == greeting_) return refused({Code::internal, unreadable_});
+  reply_ = wire::Refused{correlation, Code::internal, unreadable_};
+  return News::reply;
+}
+
+Link::News Link::refused(Error error) {
+  refusal_ = std::move(error);
   return News::refused;
 }
 

@@ -33,7 +33,7 @@ class Link {
     reply,    // reply() holds it
     renewed,  // the engine knows nothing of this session: say again what has no answer
     lost,     // no connection at the moment
-    refused,  // the engine does not take this session: refusal() says why
+    refused,  // the engine does not take this session, or what it says cannot be read: refusal()
     woken,    // by the Wake
     closed,   // the engine of this process stops
   };
@@ -45,7 +45,8 @@ class Link {
   // Waits for the next news, at most `timeout`.
   News wait(std::chrono::milliseconds timeout, wire::Wake* wake = nullptr);
 
-  // The last reply; valid until the next wait(). Greetings are not among them.
+  // The last reply; valid until the next wait(). Greetings are not among them. An answer that
+  // cannot be read comes as the refusal of its request.
   wire::Reply& reply() { return *reply_; }
   const Error& refusal() const { return refusal_; }
 
@@ -73,7 +74,8 @@ class Link {
 
   void greet();
   std::optional<News> on_frame();
-  std::optional<News> on_refused(const wire::Refused& refused);
+  std::optional<News> on_unreadable(const Error& error);
+  News refused(Error error);
   std::chrono::milliseconds until_own_deadline(std::chrono::milliseconds timeout) const;
   std::optional<News> on_own_deadline();
 
@@ -81,6 +83,7 @@ class Link {
   std::string name_;
   Unpacker unpacker_;
   std::optional<wire::Reply> reply_;
+  std::string unreadable_;  // what reply_ points into where it stands for an unreadable one
   Error refusal_;
   EngineFacts facts_;
   wire::Correlation last_correlation_ = 0;

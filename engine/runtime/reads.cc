@@ -12,9 +12,12 @@ constexpr std::size_t kKeptBytesMax = 8u << 20;
 
 constexpr std::uint64_t kEventBytesMax = 1u << 20;
 
+// A page ends behind the task that goes beyond this: histories may be long, and a client takes
+// kReplyBytesMax at most.
+constexpr std::size_t kPageBytesMax = 8u << 20;
+
 // A store answers with short pages where few of many tasks fit; that often it is asked again.
 constexpr int kPagesMax = 64;
-constexpr std::size_t kPageBytes = 8u << 20;  // of one answer, or one page of the store more
 
 std::string refused(wire::Correlation correlation, const Error& error) {
   return wire::encode(wire::Refused{correlation, error.code, error.message});
@@ -181,9 +184,9 @@ std::string Reads::answer_list(const Now& now, Correlation correlation, const Re
   page.more = true;
   page.wall_offset = now.wall_offset;
   std::deque<std::string> texts;  // what the page's views point into
-  ListQuery query = read.query;
   std::size_t bytes = 0;
-  for (int pages = 0; page.more && pages < kPagesMax && bytes < kPageBytes; ++pages) {
+  ListQuery query = read.query;
+  for (int pages = 0; page.more && pages < kPagesMax; ++pages) {
     query.count_max = read.query.count_max - static_cast<std::uint32_t>(page.tasks.size());
     if (query.count_max == 0) break;
     const Result<ListPage> some = store_.list(query);
@@ -197,6 +200,7 @@ std::string Reads::answer_list(const Now& now, Correlation correlation, const Re
       const std::string& status_kept = texts.emplace_back(encode_status(std::move(status->status)));
       page.tasks.push_back({spec_kept, status_kept});
       bytes += spec_kept.size() + status_kept.size();
+      if (bytes > kPageBytesMax) return wire::encode(page);
     }
     page.more = some->more;
     query.before = some->next;

@@ -225,6 +225,11 @@ void WorkerLoop::on_done(const wire::Done& done) {
 
 // A whole request was refused: the same for each of its items.
 void WorkerLoop::on_refused(const wire::Refused& refused) {
+  // The engine could not read a request so far that it knew which one it was.
+  if (refused.correlation == 0) {
+    on_refused_session({refused.code, std::string(refused.message)});
+    return;
+  }
   if (on_work_answer(refused.correlation, refused.code, refused.message)) return;
   if (const auto sent = settles_.extract(refused.correlation)) {
     credit_ -= std::min<std::uint64_t>(credit_, sent.mapped().agains);

@@ -420,6 +420,11 @@ std::string encode(const Message& message);
 Result<Request> decode_request(Unpacker& unpacker, std::string_view frame);
 Result<Reply> decode_reply(Unpacker& unpacker, std::string_view frame);
 
+// Values in one reply, beyond which it is refused: about as many as twice Limits::queues_max queues
+// take, by its default. They are mostly small numbers, more of them in so many bytes than any
+// request has.
+inline constexpr std::size_t kReplyTokensMax = 2'200'000;
+
 // The correlation of a frame that could not be decoded, so that its refusal finds the request; 0
 // where not even that can be read.
 Correlation correlation_of(Unpacker& unpacker, std::string_view frame);

@@ -437,8 +437,7 @@ std::optional<Reply> read_reply(Kind kind, Correlation correlation, Fields& fiel
 }
 
 template <typename Message, typename Read>
-Result<Message> decode(Unpacker& unpacker, std::string_view frame, Read read) {
-  Result<Fields> unpacked = unpacker.unpack(frame);
+Result<Message> decode(Result<Fields> unpacked, Read read) {
   if (!unpacked) return std::move(unpacked).error();
   Fields& fields = *unpacked;
   const std::uint64_t kind = fields.u64(UINT8_MAX);
@@ -460,19 +459,18 @@ Result<Message> decode(Unpacker& unpacker, std::string_view frame, Read read) {
 }  // namespace
 
 Result<Request> decode_request(Unpacker& unpacker, std::string_view frame) {
-  return decode<Request>(unpacker, frame, read_request);
+  return decode<Request>(unpacker.unpack(frame), read_request);
 }
 
 Result<Reply> decode_reply(Unpacker& unpacker, std::string_view frame) {
-  return decode<Reply>(unpacker, frame, read_reply);
+  return decode<Reply>(unpacker.unpack(frame, kReplyTokensMax), read_reply);
 }
 
 Correlation correlation_of(Unpacker& unpacker, std::string_view frame) {
-  Result<Fields> fields = unpacker.unpack(frame);
-  if (!fields) return 0;
-  fields->skip();
-  const Correlation correlation = fields->u64();
-  return fields->failed() ? 0 : correlation;
+  Fields fields = unpacker.unpack_begin(frame, 2);
+  fields.u64();  // the kind
+  const Correlation correlation = fields.u64();
+  return fields.failed() ? 0 : correlation;
 }
 
 }  // namespace jack::wire

@@ -189,6 +189,34 @@ TEST_CASE("lists are current, newest first, by queue and state, page by page") {
   CHECK(page(live).first.size() == 25);
 }
 
+// A page of 1,000 tasks with long histories was longer than what clients take: they cut the
+// connection, and asked for the same page again after each reconnect.
+TEST_CASE("a page of long histories ends before it is too long for a client") {
+  Harness jack({.transport = GENERATE("memory", "local")});
+  jack.on("mail", [](Attempt&) { return Settlement::fail(std::string(4096, 'e')); });
+  constexpr std::size_t kTasks = 160;
+  std::vector<TaskSpec> specs(kTasks);
+  for (TaskSpec& spec : specs) {
+    spec.queue = "mail";
+    spec.max_attempts = 16;
+    spec.backoff = {1ms, 1000, 1ms, 0};
+  }
+  for (const auto& submitted : jack.submit_all(specs)) REQUIRE(submitted);
+  jack.run_until_idle();
+  RawSession session(jack);
+  wire::List list;
+  list.count = 1000;
+  session.say(list);
+
+  const auto& page = session.expect<wire::Page>();
+
+  std::size_t bytes = 0;
+  for (const wire::Page::Item& item : page.tasks) bytes += item.spec.size() + item.status.size();
+  CHECK(bytes < 9u << 20);
+  CHECK(page.more);
+  CHECK(jack.submitted("mail").size() == kTasks);  // page by page
+}
+
 TEST_CASE("finished tasks are kept for the retention and then are gone") {
   Limits limits;
   limits.retention = 2h;

@@ -5,6 +5,7 @@
 
 #include <jack_engine/client.h>
 
+#include "engine/format/pack.h"
 #include "engine/format/spec.h"
 #include "engine/format/status.h"
 #include "engine/runtime/attach.h"
@@ -237,6 +238,92 @@ TEST_CASE("an answer that does not fit the question is an error, not a crash") {
   });
   engine.agree(engine.take<wire::Submit>().correlation, 1);
   CHECK(batch.get().error().code == Code::internal);
+}
+
+// The bound on values in a frame was meant for requests: the client could not read a list of 500
+// queues, dropped it, and waited for ever, because the engine went on answering its pings.
+TEST_CASE("a list of as many queues as an engine may have is read") {
+  Folder folder;
+  FakeEngine engine(FakeEngine::in(folder.path()));
+  Client client = client_of(folder.path());
+  wire::QueueList list;
+  std::vector<std::string> names;
+  for (int i = 0; i < 100'000; ++i) names.push_back(std::to_string(i));
+  for (const std::string& name : names)
+    list.queues.push_back({name, false, 0, 0, 0, 0, 0, 0, 0, 0});
+
+  auto queues = in_background([&] { return client.queues(); });
+  engine.welcome();
+  list.correlation = engine.take<wire::Queues>().correlation;
+  engine.say(list);
+
+  CHECK(queues.get().value().size() == names.size());
+}
+
+TEST_CASE("an answer that cannot be read is an error of its call, not silence") {
+  Folder folder;
+  FakeEngine engine(FakeEngine::in(folder.path()));
+  Client client = client_of(folder.path());
+  const auto answer_with = [&](auto... values) {
+    std::string frame;
+    Packer packer(frame);
+    packer.array(sizeof...(values));
+    (packer.u64(static_cast<std::uint64_t>(values)), ...);
+    return frame;
+  };
+  auto queues = in_background([&] { return client.queues(); });
+  engine.welcome();
+
+  // Its fields are of the wrong kind.
+  engine.say_bytes(answer_with(wire::Kind::queue_list, engine.take<wire::Queues>().correlation, 1));
+  CHECK(queues.get().error().code == Code::internal);
+  // It is of a kind that a newer engine may know.
+  queues = in_background([&] { return client.queues(); });
+  engine.say_bytes(answer_with(120, engine.take<wire::Queues>().correlation));
+  CHECK(queues.get().error().code == Code::internal);
+  // Something stands behind it.
+  queues = in_background([&] { return client.queues(); });
+  engine.say_bytes(
+      answer_with(wire::Kind::queue_list, engine.take<wire::Queues>().correlation).append(1, 'x'));
+  CHECK(queues.get().error().code == Code::internal);
+  // It is nothing that could be told from the answer to this call.
+  queues = in_background([&] { return client.queues(); });
+  engine.take<wire::Queues>();
+  engine.say_bytes("rubbish");
+  CHECK(queues.get().error().code == Code::internal);
+  // What answers no request and is of an unknown kind is for newer clients.
+  queues = in_background([&] { return client.queues(); });
+  const auto request = engine.take<wire::Queues>();
+  engine.say_bytes(answer_with(120, 0));
+  engine.say(wire::QueueList{request.correlation, {}});
+  CHECK(queues.get().has_value());
+  // The engine could not read the request, and so not tell which it was.
+  queues = in_background([&] { return client.queues(); });
+  engine.take<wire::Queues>();
+  engine.say(wire::Refused{0, Code::invalid_argument, "not a message"});
+  CHECK(queues.get().error() == Error{Code::invalid_argument, "not a message"});
+}
+
+TEST_CASE("a message to a watcher that cannot be read ends the watch") {
+  Folder folder;
+  FakeEngine engine(FakeEngine::in(folder.path()));
+  Client client = client_of(folder.path());
+  WatchOptions options;
+  options.after = Position{1, 0};
+
+  auto watched =
+      in_background([&] { return client.watch(options, [](const Event&) { return true; }); });
+  engine.welcome();
+  const auto watch = engine.take<wire::Watch>();
+  std::string frame;
+  Packer(frame)
+      .array(3)
+      .u64(static_cast<std::uint64_t>(wire::Kind::events))
+      .u64(watch.correlation)
+      .nil();
+  engine.say_bytes(frame);
+
+  CHECK(watched.get().error().code == Code::internal);
 }
 
 TEST_CASE("an engine that does not take the session is the end of a call") {

@@ -116,10 +116,9 @@ class FakeEngine {
   }
   template <typename Message>
   void say_to(SessionId session, const Message& message) {
-    std::vector<Outbound> out;
-    out.push_back({session, wire::encode(message)});
-    router_->send(out);
+    say_bytes_to(session, wire::encode(message));
   }
+  void say_bytes(std::string frame) { say_bytes_to(last_.session, std::move(frame)); }
 
   // Everything that was asked for went well.
   void agree(wire::Correlation correlation, std::size_t items = 1) {
@@ -146,6 +145,12 @@ class FakeEngine {
   int pings() const { return pings_; }
 
  private:
+  void say_bytes_to(SessionId session, std::string frame) {
+    std::vector<Outbound> out;
+    out.push_back({session, std::move(frame)});
+    router_->send(out);
+  }
+
   // Up to the next message that is none.
   void answer_pings() {
     while (!arrived_.empty()) {
