@@ -155,6 +155,12 @@ Result<wire::Reply> Client::Impl::call_over_restarts(Encode encode) {
 
 milliseconds Client::Impl::some_time() { return milliseconds{100 + random_() % 100}; }
 
+bool Client::Impl::send(std::string frame) {
+  if (!link_.send(std::move(frame))) return false;
+  ++sends_;
+  return true;
+}
+
 template <typename Encode>
 Result<wire::Reply> Client::Impl::exchange(Encode encode, bool over_restarts) {
   if (watching_) {
@@ -171,14 +177,15 @@ Result<wire::Reply> Client::Impl::exchange(Encode encode, bool over_restarts) {
   Patience until_it_passes(patience_);  // counted from the first refusal
   std::optional<Error> passing;
   SteadyClock::time_point next_try{};  // after such a refusal
-  bool sent = link_.ready() && link_.send(std::move(frame));
+  sends_ = 0;
+  bool sent = link_.ready() && send(std::move(frame));
   for (;;) {
     const auto rest = std::chrono::ceil<milliseconds>(next_try - SteadyClock::now());
     const Link::News news =
         link_.wait(patience.pause(sent || !passing ? milliseconds::max() : rest));
     if (news == Link::News::closed) return Error{Code::stopped, "the engine has been stopped"};
     if (news == Link::News::lost) sent = false;
-    if (news == Link::News::renewed) sent = link_.send(encode(correlation));
+    if (news == Link::News::renewed) sent = send(encode(correlation));
     if (news == Link::News::refused) {
       if (!over_restarts || !passes(link_.refusal().code)) return link_.refusal();
     }
@@ -199,7 +206,7 @@ Result<wire::Reply> Client::Impl::exchange(Encode encode, bool over_restarts) {
     if (patience.over()) return link_.unreachable();
     patience.ping_if_due(link_);
     if (!sent && link_.ready() && SteadyClock::now() >= next_try) {
-      sent = link_.send(encode(correlation));
+      sent = send(encode(correlation));
     }
   }
 }
@@ -478,9 +485,14 @@ Result<void> Client::cancel(const TaskId& task, std::string_view reason) {
 }
 
 Result<void> Client::retry(const TaskId& task) {
-  return expect_done(impl_->call([&](wire::Correlation correlation) {
+  Result<void> done = expect_done(impl_->call([&](wire::Correlation correlation) {
     return wire::encode(wire::Retry{correlation, {task}});
   }));
+  if (done || done.error().code != Code::failed_precondition || !impl_->repeated()) return done;
+  // Perhaps the first one did it, and its answer was lost: then the task is in a later cycle.
+  const Result<Task> now = get(task);
+  if (now && now->status.cycle > 1) return {};
+  return done;
 }
 
 Result<void> Client::pause(std::string_view queue) {

@@ -26,6 +26,9 @@ class Client::Impl {
   template <typename Encode>
   Result<wire::Reply> call_over_restarts(Encode encode);
 
+  // Whether the last call was sent more than once, so that the engine may have heard it twice.
+  bool repeated() const { return sends_ > 1; }
+
   Result<void> watch(const WatchOptions& options, const std::function<bool(const Event&)>& on_event,
                      Duration idle_timeout);
 
@@ -38,11 +41,13 @@ class Client::Impl {
 
   template <typename Encode>
   Result<wire::Reply> exchange(Encode encode, bool over_restarts);
+  bool send(std::string frame);
   std::chrono::milliseconds some_time();
 
   Link link_;
   Duration patience_;
   bool watching_ = false;
+  int sends_ = 0;  // of the last call's request
   std::minstd_rand random_{std::random_device{}()};
 };
 

@@ -2,9 +2,8 @@
 //
 // Each message is one msgpack array in one frame: [kind, correlation, fields…]. A request's
 // correlation is chosen by its sender and comes back in the answer; it is 0 in messages that
-// answer nothing. Every request may be repeated: submits are recognised by their id, settles by
-// their token, and the rest describe what is wanted, not a step. docs/protocol.md is the same for
-// readers in other languages, with examples.
+// answer nothing. Most requests may be repeated, and docs/protocol.md says which may not; it is the
+// same for readers in other languages, with examples.
 //
 // Pure: encoding and decoding only. Decoded texts are views into the frame.
 #pragma once

@@ -326,6 +326,47 @@ TEST_CASE("a message to a watcher that cannot be read ends the watch") {
   CHECK(watched.get().error().code == Code::internal);
 }
 
+// The second of two retries is refused, because the first has done it.
+TEST_CASE("a retry whose answer was lost is told from one that was refused") {
+  Folder folder;
+  FakeEngine engine(FakeEngine::in(folder.path()));
+  Client client = client_of(folder.path());
+  TaskSpec spec = spec_of("a");
+  spec.id = kTask;
+  const auto refuse = [&](wire::Correlation correlation) {
+    engine.say(done_with(correlation, {{Code::failed_precondition, false, "it is queued"}}));
+  };
+  const auto tell_cycle = [&](std::uint32_t cycle) {
+    TaskStatus status;
+    status.state = TaskState::queued;
+    status.cycle = cycle;
+    std::string bytes;
+    encode(status, bytes);
+    const auto get = engine.take<wire::Get>();
+    engine.say(wire::TaskMessage{get.correlation, encoded(spec), bytes, Duration{0}});
+  };
+
+  // Refused at once: that is the answer.
+  auto retried = in_background([&] { return client.retry(kTask); });
+  engine.welcome();
+  refuse(engine.take<wire::Retry>().correlation);
+  CHECK(retried.get().error().code == Code::failed_precondition);
+  // Repeated, and begun anew.
+  retried = in_background([&] { return client.retry(kTask); });
+  engine.say(wire::Who{engine.take<wire::Retry>().correlation});
+  engine.welcome();
+  refuse(engine.take<wire::Retry>().correlation);
+  tell_cycle(2);
+  CHECK(retried.get().has_value());
+  // Repeated, but never begun anew.
+  retried = in_background([&] { return client.retry(kTask); });
+  engine.say(wire::Who{engine.take<wire::Retry>().correlation});
+  engine.welcome();
+  refuse(engine.take<wire::Retry>().correlation);
+  tell_cycle(1);
+  CHECK(retried.get().error().code == Code::failed_precondition);
+}
+
 TEST_CASE("an engine that does not take the session is the end of a call") {
   Folder folder;
   FakeEngine engine(FakeEngine::in(folder.path()));

@@ -69,9 +69,9 @@ struct WatchOptions {
 
 // Not thread-safe: one thread at a time; further threads make clients of their own (they are
 // cheap). Every call waits for the engine's answer. A call whose answer was lost in a reconnect is
-// repeated by itself, which is safe: a repeated submit is the same task. The instants in what it
-// reads are dates, milliseconds since 1970: journal times, moved by what the engine says is the
-// difference to the wall clock at present.
+// repeated by itself, which is safe: a repeated submit is the same task, and a repeated retry is
+// told from one that was refused. The instants in what it reads are dates, milliseconds since 1970:
+// journal times, moved by what the engine says is the difference to the wall clock at present.
 //
 // Errors of every call, besides those named: unavailable (no engine within the patience; for
 // submits the fate is unknown, and submitting the same id again is safe), stopped,
