@@ -51,7 +51,9 @@ bool Front::on_message(const Now& now, const Inbound& message, Output& out) {
 
   const Result<wire::Request> request = wire::decode_request(message_unpacker_, message.frame);
   if (!request) {
-    refuse(message.session, 0, request.error(), out);
+    ++malformed_;
+    refuse(message.session, wire::correlation_of(message_unpacker_, message.frame), request.error(),
+           out);
     return true;
   }
   if (const auto* greeting = std::get_if<wire::Hello>(&*request); greeting && session == nullptr) {
@@ -74,8 +76,7 @@ void Front::dispatch(const Now& now, Session& session, const wire::Request& requ
 }
 
 void Front::on_overload(const Inbound& message, Output& out) {
-  const Result<wire::Request> request = wire::decode_request(message_unpacker_, message.frame);
-  refuse(message.session, request ? correlation_of(*request) : 0,
+  refuse(message.session, wire::correlation_of(message_unpacker_, message.frame),
          {Code::unavailable,
           "the engine is behind with writing, and nothing of this was taken; try again later"},
          out);

@@ -122,6 +122,8 @@ class Front {
   std::size_t leases() const { return leases_.size(); }
   std::size_t waits() const { return waits_.size(); }
   std::size_t watches() const { return watch_count_; }
+  // Frames that were no message of this protocol. Since the start.
+  std::uint64_t malformed() const { return malformed_; }
 
  private:
   using Correlation = wire::Correlation;
@@ -240,6 +242,7 @@ class Front {
     std::string reason;
   };
   std::vector<Told> ended_;  // since the last send_ended()
+  std::uint64_t malformed_ = 0;
   Unpacker message_unpacker_;
   Unpacker spec_unpacker_;
   wire::Done done_;

@@ -341,6 +341,10 @@ std::string Loop::answer_info(wire::Correlation correlation) const {
   facts["leases"] = std::to_string(front_->leases());
   facts["waits"] = std::to_string(front_->waits());
   facts["watches"] = std::to_string(front_->watches());
+  const PeerCounters peers = sessions_.counters();
+  facts["malformed"] = std::to_string(peers.malformed + front_->malformed());
+  facts["overflown"] = std::to_string(peers.overflown);
+  facts["refused"] = std::to_string(peers.refused);
   if (phase_ == Phase::stopped) facts["failure"] = to_string(failure_);
   wire::EngineInfo info;
   info.correlation = correlation;

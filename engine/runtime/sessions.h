@@ -23,6 +23,13 @@ struct Outbound {
   std::string frame;
 };
 
+// What peers did that they should not have. Since the start.
+struct PeerCounters {
+  std::uint64_t malformed = 0;  // messages that are not one frame
+  std::uint64_t overflown = 0;  // sessions given up because they did not take what was for them
+  std::uint64_t refused = 0;    // peers without a known key
+};
+
 // One thread, the loop's, calls all of it.
 class Sessions {
  public:
@@ -39,6 +46,8 @@ class Sessions {
 
   // The front no longer knows this session; a further frame of its peer is a new one.
   virtual void forget(SessionId session) = 0;
+
+  virtual PeerCounters counters() const { return {}; }
 };
 
 }  // namespace jack

@@ -454,8 +454,8 @@ void Router::erase(SessionId id) {
   sessions_.erase(found);
 }
 
-RouterCounters Router::counters() const {
-  RouterCounters counters = counters_;
+PeerCounters Router::counters() const {
+  PeerCounters counters = counters_;
   if (keeper_ != nullptr) counters.refused = keeper_->refused();
   return counters;
 }

@@ -32,13 +32,6 @@ struct RouterOptions {
   std::size_t outbox_bytes_max = 16u << 20;  // kept per session; beyond, it is given up
 };
 
-// What peers did that they should not have. Since the start.
-struct RouterCounters {
-  std::uint64_t malformed = 0;  // messages that are not one frame
-  std::uint64_t overflown = 0;  // sessions given up because they did not take what was for them
-  std::uint64_t refused = 0;    // peers without a known key
-};
-
 // Not thread-safe: one thread at a time, the loop's once it runs. To be closed, and with it its
 // socket files, before the data directory is given up.
 class Router final : public Sessions {
@@ -73,7 +66,7 @@ class Router final : public Sessions {
 
   void forget(SessionId session) override;
 
-  RouterCounters counters() const;
+  PeerCounters counters() const override;
 
  private:
   using SteadyClock = std::chrono::steady_clock;
@@ -161,7 +154,7 @@ class Router final : public Sessions {
   std::vector<SessionId> backlogged_;  // with something in their outbox
   std::vector<Probe> probes_;
   std::vector<SessionId> gone_;
-  RouterCounters counters_;
+  PeerCounters counters_;
 };
 
 }  // namespace jack::wire

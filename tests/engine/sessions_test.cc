@@ -49,6 +49,21 @@ TEST_CASE("bytes that are no message are refused and hurt nobody") {
   }
   session.say(wire::Ping{1});
   CHECK_FALSE(session.expect<wire::Pong>().uncertain);
+  CHECK(jack.fact("malformed") == "5");
+  CHECK(jack.fact("overflown") == "0");
+  CHECK(jack.fact("refused") == "0");
+}
+
+TEST_CASE("a request that cannot be read is refused by its number, where that can be read") {
+  Harness jack;
+  RawSession session(jack);
+  for (const auto& [bytes, correlation] : {std::pair("\x92\x09\x07", 7u),  // a get without fields
+                                           std::pair("\x93\x32\x08\xc0", 8u),  // of an unknown kind
+                                           std::pair("\x93\x02\x09", 9u),      // cut off
+                                           std::pair("\x93\x02\xa1x", 0u)}) {
+    session.say_bytes(bytes);
+    CHECK(session.expect<wire::Refused>().correlation == correlation);
+  }
 }
 
 TEST_CASE("there is room for so many sessions and no more") {
