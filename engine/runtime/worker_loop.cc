@@ -17,13 +17,12 @@ using std::chrono::milliseconds;
 constexpr std::uint32_t kSubscription = 1;  // a worker has one
 constexpr std::uint64_t kCreditMax = 1000;  // what an engine gives at most by default
 constexpr std::size_t kBatchItemsMax = 1000;
-constexpr std::size_t kBatchBytesMax = 1 << 20;     // a batch is closed once it has this much
+constexpr std::size_t kBatchBytesMax = 1 << 20;  // of settles; a larger one goes alone
+constexpr std::size_t kItemBytes = 64;           // what describes a settle, or a follow-up, in it
 constexpr std::size_t kOutputBytesMax = 256 << 10;  // of one message
 constexpr std::size_t kOutputBytesSoon = 64 << 10;  // goes out without waiting for more
 constexpr milliseconds kOutputEvery{50};            // of one attempt
-constexpr std::uint32_t kOutputTriesMax = 20;
-constexpr milliseconds kOutputRetryAfter{250};
-constexpr std::size_t kErrorBytesMax = 4096;  // more is cut off by the engine anyway
+constexpr std::size_t kErrorBytesMax = 4096;        // more is cut off by the engine anyway
 constexpr milliseconds kBackOffMin{100};
 constexpr milliseconds kBackOffMax{5000};
 constexpr milliseconds kBlockedFor{20};
@@ -50,6 +49,14 @@ std::vector<std::string> encode_follow_ups(const Settlement& settlement, const T
     encode(spec, encoded.emplace_back());
   }
   return encoded;
+}
+
+// What a settle takes in a message, at most. Its error is cut off.
+std::size_t bytes_of(const Settlement& settlement, const std::vector<std::string>& follow_ups) {
+  std::size_t bytes = kItemBytes + settlement.result().size() + settlement.content_type().size() +
+                      std::min(settlement.error().size(), kErrorBytesMax);
+  for (const std::string& spec : follow_ups) bytes += kItemBytes + spec.size();
+  return bytes;
 }
 
 }  // namespace
@@ -283,14 +290,18 @@ void WorkerLoop::on_output_answer(Token token, Code code) {
   if (found == held_.end()) return;
   Held& held = found->second;
   held.output_sent = 0;
-  const bool later = code == Code::rate_limited || code == Code::unavailable;
-  if (later && ++held.output_tries < kOutputTriesMax) {
-    held.quiet_until = now_ + kOutputRetryAfter;
+  if (passes(code)) {
+    held.quiet_until = now_ + back_off(held.output_tries++);
+  } else if (code == Code::ok) {
+    held.output.erase(0, held.output_sent_bytes);
+    held.output_tries = 0;
+  } else {
+    held.output.clear();
+  }
+  if (!held.output.empty()) {
     if (!std::exchange(held.speaking, true)) speaking_.push_back(token);
     return;
   }
-  held.output.clear();
-  held.output_tries = 0;
   if (code == Code::lease_lost) {
     held.ended = true;
     held.no_again = true;  // it may be of no subscription by now
@@ -389,10 +400,14 @@ bool WorkerLoop::speak_of(Token token, Held& held) {
   return !said.more;
 }
 
+// What was refused goes in smaller parts: an engine may be set to take less per second than this.
 bool WorkerLoop::send_output(Token token, Held& held) {
+  const std::size_t most = kOutputBytesMax >> std::min(held.output_tries, 18u);
+  const std::string_view part = std::string_view(held.output).substr(0, most);
   const Correlation correlation = link_.next_correlation();
-  if (!say(wire::Output{correlation, {{held.job->id(), {token}, held.output}}})) return false;
+  if (!say(wire::Output{correlation, {{held.job->id(), {token}, part}}})) return false;
   held.output_sent = correlation;
+  held.output_sent_bytes = part.size();
   outputs_.emplace(correlation, token);
   return true;
 }
@@ -409,20 +424,19 @@ bool WorkerLoop::send_settles() {
   SentSettle sent;
   std::size_t bytes = 0;
   std::size_t taken = 0;
-  for (; taken < to_settle_.size() && bytes < kBatchBytesMax && sent.tokens.size() < kBatchItemsMax;
-       ++taken) {
+  for (; taken < to_settle_.size() && sent.tokens.size() < kBatchItemsMax; ++taken) {
     const auto found = held_.find(to_settle_[taken]);
     if (found == held_.end()) continue;
-    check_size(found->second);
-    settle.items.push_back(settle_item(found->second));
+    Held& held = found->second;
+    check_size(held);
+    bytes += bytes_of(*held.settlement, held.follow_ups);
+    if (bytes > kBatchBytesMax && !settle.items.empty()) break;
+    settle.items.push_back(settle_item(held));
     sent.tokens.push_back(to_settle_[taken]);
-    const wire::Settle::Item& item = settle.items.back();
-    if (item.again) {
+    if (settle.items.back().again) {
       ++sent.agains;
       ++credit_;
     }
-    bytes += item.result.size() + item.error.size();
-    for (const std::string_view spec : item.follow_ups) bytes += spec.size();
   }
   settle.correlation = link_.next_correlation();
   if (!settle.items.empty() && !say(settle)) {
@@ -454,13 +468,12 @@ wire::Settle::Item WorkerLoop::settle_item(Held& held) {
 void WorkerLoop::check_size(Held& held) {
   const std::uint64_t max = link_.facts().result_bytes_max;
   const std::size_t size = held.settlement->result().size();
-  std::size_t all = size;
-  for (const std::string& spec : held.follow_ups) all += spec.size();
+  const std::size_t all = bytes_of(*held.settlement, held.follow_ups);
   if (max != 0 && size > max) {
     replace(held, {Code::payload_too_large, "the result has " + std::to_string(size) +
                                                 " bytes, the limit is " + std::to_string(max)});
-  } else if (all > wire::kRequestBytesMax - kBatchBytesMax / 8) {
-    replace(held, {Code::payload_too_large, "the result and the tasks that follow have " +
+  } else if (all > wire::kRequestBytesMax - kItemBytes) {
+    replace(held, {Code::payload_too_large, "the result and the tasks that follow take " +
                                                 std::to_string(all) + " bytes together"});
   }
 }

@@ -54,9 +54,10 @@ class WorkerLoop {
     bool settling = false;        // in to_settle_, settles_ or later_
     bool no_again = false;        // its `again` has been said already
     TimePoint quiet_until{};      // the next output or progress goes out then
-    std::string output;           // sent and not answered
+    std::string output;           // not known to be kept by the engine
     Correlation output_sent = 0;  // 0: none under way
-    std::uint32_t output_tries = 0;
+    std::size_t output_sent_bytes = 0;
+    std::uint32_t output_tries = 0;  // refused for now, since something was taken
     std::optional<Settlement> settlement;
     std::vector<std::string> follow_ups;  // encoded, so that a repeat has the same ids
     bool replaced = false;  // the settlement is ours, after the engine refused the handler's

@@ -439,6 +439,61 @@ TEST_CASE("a settle that the engine cannot take yet is repeated until it is answ
   CHECK(worker.settled() == 1);
 }
 
+// A batch was open until it had 1 MiB, so that a large result could join a small one and both went
+// beyond what an engine takes: it cut the connection, and got the same frame again after each
+// reconnect.
+TEST_CASE("results that are too large for one message together are settled one after the other") {
+  constexpr std::size_t kSmall = 900 << 10;
+  constexpr std::size_t kLarge = 7'500 << 10;
+  for (const std::uint64_t large : {1, 2}) {  // whichever comes first
+    Stage stage;
+    WorkerOptions options = stage.options();
+    options.threads = 2;
+    Worker worker = Worker::start(options, [&](Attempt& attempt) {
+                      return std::string(attempt.token().value == large ? kLarge : kSmall, 'x');
+                    }).value();
+    stage.begin(8 << 20);
+    stage.deliver({1, 2});
+    for (std::size_t items = 0; items < 2;) {
+      items += stage.engine->take<wire::Settle>().items.size();
+    }
+    // Nothing was answered, so all of it is repeated, at once.
+    stage.engine->say(wire::Who{});
+    stage.begin(8 << 20);
+    stage.engine->agree(stage.engine->take<wire::Resume>().correlation, 2);
+
+    std::set<std::size_t> sizes;
+    for (int i = 0; i < 2; ++i) {
+      const auto settle = stage.engine->take<wire::Settle>();
+      REQUIRE(settle.items.size() == 1);
+      sizes.insert(settle.items[0].result.size());
+      stage.engine->agree(settle.correlation);
+    }
+
+    CHECK(sizes == std::set<std::size_t>{kSmall, kLarge});
+    auto stopped = std::async(std::launch::async, [&] { worker.stop(); });
+    stage.expect_bye(true);
+  }
+}
+
+// Only the result and the follow-ups were measured before.
+TEST_CASE("a settle that is too large by whatever it holds fails the attempt, by that name") {
+  Stage stage;
+  Worker worker = Worker::start(stage.options(), [](Attempt&) {
+                    return Settlement::succeed("r", std::string(9 << 20, 't'));
+                  }).value();
+  stage.begin();
+  stage.deliver({1});
+
+  const auto settle = stage.engine->take<wire::Settle>();
+
+  CHECK(settle.items.at(0).outcome == Outcome::failed);
+  CHECK_THAT(std::string(settle.items.at(0).error), ::test::ContainsSubstring("payload_too_large"));
+  stage.engine->agree(settle.correlation);
+  auto stopped = std::async(std::launch::async, [&] { worker.stop(); });
+  stage.expect_bye(true);
+}
+
 TEST_CASE("output arrives whole, in order and before the settle; progress along with it") {
   Stage stage;
   constexpr int kLines = 50'000;
@@ -509,7 +564,9 @@ TEST_CASE("output that was not answered before a restart is said again") {
   stage.expect_bye(true);
 }
 
-TEST_CASE("output that is refused for now is said again, and what is refused for good is dropped") {
+// Only rate_limited was taken for a refusal that passes; at a full disk, or an engine that was
+// going down, the task succeeded with a hole in its output.
+TEST_CASE("output that is refused for now is said again before the settle, as often as it takes") {
   Stage stage;
   Worker worker = Worker::start(stage.options(), [&](Attempt& attempt) {
                     attempt.output("first");
@@ -517,13 +574,64 @@ TEST_CASE("output that is refused for now is said again, and what is refused for
                   }).value();
   stage.begin();
   stage.deliver({1});
-  auto output = stage.engine->take<wire::Output>();
-  for (const Code for_now : {Code::rate_limited, Code::unavailable}) {
-    stage.engine->say(refused(output.correlation, for_now, "slowly"));
-    output = stage.engine->take<wire::Output>();
+  for (const Code code : {Code::rate_limited, Code::storage_full, Code::stopped}) {
+    const auto output = stage.engine->take<wire::Output>();
     CHECK(output.items.at(0).bytes == "first");
+    stage.engine->say(refused(output.correlation, code, "not now"));
   }
-  stage.engine->say(refused(output.correlation, Code::storage_full, "disk full"));
+  auto output = stage.engine->take<wire::Output>();
+  CHECK(output.items.at(0).bytes == "first");
+  stage.engine->say(wire::Refused{output.correlation, Code::unavailable, "not now"});
+  output = stage.engine->take<wire::Output>();
+  CHECK(output.items.at(0).bytes == "first");
+  stage.engine->agree(output.correlation);
+
+  const auto settle = stage.engine->take<wire::Settle>();
+
+  CHECK(settle.items.at(0).result == "done");
+  stage.engine->agree(settle.correlation);
+  auto stopped = std::async(std::launch::async, [&] { worker.stop(); });
+  stage.expect_bye(true);
+}
+
+TEST_CASE("output that an engine takes only in smaller parts is cut into them") {
+  Stage stage;
+  const std::string all(200'000, 'x');
+  Worker worker = Worker::start(stage.options(), [&](Attempt& attempt) {
+                    attempt.output(all);
+                    return "done";
+                  }).value();
+  stage.begin();
+  stage.deliver({1});
+
+  std::size_t taken = 0;
+  while (taken < all.size()) {
+    const auto output = stage.engine->take<wire::Output>();
+    const std::size_t bytes = output.items.at(0).bytes.size();
+    if (bytes > 100'000) {
+      stage.engine->say(refused(output.correlation, Code::rate_limited, "more than ever passes"));
+    } else {
+      taken += bytes;
+      stage.engine->agree(output.correlation);
+    }
+  }
+
+  CHECK(taken == all.size());
+  stage.engine->agree(stage.engine->take<wire::Settle>().correlation);
+  auto stopped = std::async(std::launch::async, [&] { worker.stop(); });
+  stage.expect_bye(true);
+}
+
+TEST_CASE("output that is refused for good is dropped, and its task settled") {
+  Stage stage;
+  Worker worker = Worker::start(stage.options(), [&](Attempt& attempt) {
+                    attempt.output("first");
+                    return "done";
+                  }).value();
+  stage.begin();
+  stage.deliver({1});
+  const auto output = stage.engine->take<wire::Output>();
+  stage.engine->say(refused(output.correlation, Code::invalid_argument, "never"));
 
   const auto settle = stage.engine->take<wire::Settle>();
 
