@@ -1,7 +1,6 @@
 #include "apps/work/command_handler.h"
 
 #include <cerrno>
-#include <chrono>
 #include <cstdio>
 #include <cstring>
 
@@ -42,27 +41,15 @@ std::string text_of(const Settlement& settlement) {
   }
 }
 
-void narrate(const Attempt& attempt, const Settlement& settlement,
-             std::chrono::steady_clock::time_point begun) {
-  const auto took = std::chrono::floor<Duration>(std::chrono::steady_clock::now() - begun);
-  complain(fmt::format("task {} of {}, attempt {}, {} after {}", to_string(attempt.task().id),
-                       attempt.task().queue, attempt.number(), text_of(settlement),
-                       short_text(took)));
-}
-
 }  // namespace
 
 Settlement CommandHandler::run(Attempt& attempt) {
-  const auto begun = std::chrono::steady_clock::now();
   std::string errors;
   ++running_;
   ProcessEnd end = run_command(attempt, errors);
   --running_;
-  Settlement settlement = end.ending == Ending::not_started
-                              ? give_back(end)
-                              : settlement_of(std::move(end), errors, options_);
-  if (options_.verbose) narrate(attempt, settlement, begun);
-  return settlement;
+  if (end.ending == Ending::not_started) return give_back(end);
+  return settlement_of(std::move(end), errors, options_);
 }
 
 ProcessEnd CommandHandler::run_command(Attempt& attempt, std::string& errors) {
@@ -103,6 +90,14 @@ Settlement CommandHandler::give_back(const ProcessEnd& end) {
   }
   complain(why + "; trying again");
   return Settlement::release(kShortageDelay);
+}
+
+std::string line_of(const SettledAttempt& attempt) {
+  std::string line = fmt::format("task {} of {}, attempt {}, {}", to_string(attempt.task),
+                                 attempt.queue, attempt.number, text_of(attempt.settlement));
+  if (attempt.took) line += " after " + short_text(*attempt.took);
+  if (attempt.answer != Code::ok) line += fmt::format("; not kept: {}", name_of(attempt.answer));
+  return line;
 }
 
 Settlement settlement_of(ProcessEnd end, std::string_view errors, const CommandOptions& options) {

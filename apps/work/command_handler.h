@@ -30,8 +30,7 @@ struct CommandOptions {
   Variables variables;  // beside those of the task
   Duration timeout{0};
   Duration grace{5000};
-  bool stream = false;   // standard output is the task's output too, while it runs
-  bool verbose = false;  // a line per attempt
+  bool stream = false;  // standard output is the task's output too, while it runs
   // Of standard output; beyond, the command is stopped. An engine's own limit may be lower, and
   // then the worker itself ends the task as payload_too_large.
   std::size_t output_bytes_max = kPayloadBytesHardMax;
@@ -59,6 +58,9 @@ class CommandHandler {
   ProcessGuard& guard_;
   std::atomic<std::size_t> running_{0};
 };
+
+// What `jack work --verbose` says of an attempt, in one line.
+std::string line_of(const SettledAttempt& attempt);
 
 // How an attempt ends whose command ended so. `errors` are the last lines of its standard error.
 // Not for Ending::not_started.

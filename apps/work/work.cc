@@ -69,6 +69,9 @@ WorkerOptions worker_options(const WorkFlags& flags, const ClientOptions& engine
   options.lease = flags.lease;
   options.grace = flags.finish;
   options.tasks_max = flags.max;
+  if (flags.verbose) {
+    options.on_settled = [](const SettledAttempt& attempt) { complain(line_of(attempt)); };
+  }
   return options;
 }
 
@@ -81,7 +84,6 @@ CommandOptions command_options(const WorkFlags& flags, std::string program,
   options.timeout = flags.timeout;
   options.grace = flags.grace;
   options.stream = flags.stream;
-  options.verbose = flags.verbose;
   options.on_broken = [&finish](const std::string& why) {
     finish.set(Error{Code::failed_precondition, why + "; its task was given back"});
   };
@@ -148,7 +150,7 @@ Command work_command() {
   command.argument("QUEUE", flags->queues, "the queue, or several: QUEUE,QUEUE…")
       .rest("COMMAND [ARG…]", flags->command, "is run once per attempt")
       .option("--jobs,-j", "N", flags->jobs, "how many commands run at a time (default: 1)")
-      .option("--max", "N", flags->max, "end after so many tasks")
+      .option("--max", "N", flags->max, "end after so many attempts were settled")
       .flag("--until-empty", flags->until_empty,
             "end once none of the queues has a queued or running task, whoever runs it; tasks that "
             "are scheduled for later do not count")
@@ -162,7 +164,8 @@ Command work_command() {
       .option("--lease", "DURATION", flags->lease,
               "how long a task waits for this worker when it falls silent (default: 30s)")
       .option("--name", "TEXT", flags->name, "by which the history of a task names this worker")
-      .flag("--verbose,-v", flags->verbose, "print a line per attempt on standard error")
+      .flag("--verbose,-v", flags->verbose,
+            "print a line on standard error for each attempt, once the engine has answered")
       .details(
           "The command gets the payload on its standard input, which it need not read. What it "
           "prints on its standard output is the result. Its exit status says how the attempt went: "

@@ -1,6 +1,7 @@
 #include "engine/runtime/crew.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <exception>
 #include <utility>
@@ -154,8 +155,10 @@ void Crew::run() {
   name_thread("jack-handler");
   crew_of_thread = this;
   while (std::shared_ptr<Job> job = next()) {
+    const auto begun = std::chrono::steady_clock::now();
     Settlement settlement = job->run(handler_);
-    finish({std::move(job), std::move(settlement)});
+    const auto took = std::chrono::floor<Duration>(std::chrono::steady_clock::now() - begun);
+    finish({std::move(job), std::move(settlement), took});
   }
 }
 

@@ -44,6 +44,7 @@ class Job final : public Attempt {
   void output(std::string_view bytes) override;
 
   const TaskId& id() const { return lease_.task; }
+  std::string_view encoded_spec() const { return encoded_; }
   void request_stop();
 
   // What the handler has said and nobody has been told yet.
@@ -78,6 +79,7 @@ class Job final : public Attempt {
 struct Finished {
   std::shared_ptr<Job> job;
   Settlement settlement;
+  Duration took{0};
 };
 
 // give(), take() and the like from the link's thread; `wake` is set when there is something to

@@ -187,7 +187,6 @@ void WorkerLoop::on_deliver(const wire::Deliver& deliver) {
     Held& held = place->second;
     held.job = std::make_shared<Job>(crew_, Job::Lease{task, item.token, item.attempt}, item.spec);
     credit_ -= std::min<std::uint64_t>(credit_, 1);
-    ++taken_;
     ++working_;
     ++occupied_;
     if (lease_ == Duration{0} || item.lease < lease_) lease_ = item.lease;
@@ -276,6 +275,7 @@ void WorkerLoop::on_settle_answer(Token token, Code code, std::string_view messa
   held.no_again = true;
   if (code == Code::ok) ++settled_;
   if (code == Code::ok || is_over_for(code) || (held.replaced && !passes(code))) {
+    report(held, code);
     held_.erase(found);
   } else if (passes(code)) {
     later_.push_back({now_ + back_off(held.settle_tries++), token});
@@ -283,6 +283,19 @@ void WorkerLoop::on_settle_answer(Token token, Code code, std::string_view messa
     replace(held, {code, std::string(message)});
     to_settle_.push_back(token);
   }
+}
+
+void WorkerLoop::report(const Held& held, Code answer) {
+  if (!options_.on_settled) return;
+  Result<Fields> spec = unpacker_.unpack(held.job->encoded_spec());
+  if (spec) spec->id();
+  options_.on_settled({.task = held.job->id(),
+                       .queue = spec ? spec->text() : std::string_view(),
+                       .number = held.job->number(),
+                       .token = held.job->token(),
+                       .settlement = *held.settlement,
+                       .took = held.took,
+                       .answer = answer});
 }
 
 void WorkerLoop::on_output_answer(Token token, Code code) {
@@ -343,6 +356,7 @@ void WorkerLoop::on_finished(Finished finished) {
   Held& held = found->second;
   held.working = false;
   --working_;
+  held.took = finished.took;
   // What a handler returns after its lease has ended is thrown away; a release says that the
   // worker has room again.
   held.settlement = held.ended ? Settlement::release() : std::move(finished.settlement);
@@ -488,10 +502,10 @@ void WorkerLoop::replace(Held& held, const Error& error) {
 // How many tasks the engine should be ready to hand out.
 std::uint64_t WorkerLoop::wanted() const {
   std::uint64_t wanted = capacity_ - std::min(capacity_, occupied_);
-  if (options_.tasks_max != 0) {
-    wanted = std::min(wanted, options_.tasks_max - std::min(options_.tasks_max, taken_));
-  }
-  return wanted;
+  if (options_.tasks_max == 0) return wanted;
+  // Each that is held may be one of them. One whose lease was lost is not, so another is asked for.
+  const std::uint64_t settled_or_held = settled_ + held_.size();
+  return std::min(wanted, options_.tasks_max - std::min(options_.tasks_max, settled_or_held));
 }
 
 // Once work is under way, the `again` of settles keeps the credit up and this does nothing.
@@ -538,7 +552,7 @@ milliseconds WorkerLoop::back_off(std::uint32_t tries) {
 // --- The end -----------------------------------------------------------------------------------
 
 void WorkerLoop::follow_stop() {
-  const bool had_enough = options_.tasks_max != 0 && taken_ >= options_.tasks_max && held_.empty();
+  const bool had_enough = options_.tasks_max != 0 && settled_ >= options_.tasks_max;
   if (!stopping_ && (stop_requested_ || had_enough)) begin_stop();
   if (!stopping_) return;
   if (now_ >= grace_end_ && working_ != 0) {

@@ -59,6 +59,7 @@ class WorkerLoop {
     std::size_t output_sent_bytes = 0;
     std::uint32_t output_tries = 0;  // refused for now, since something was taken
     std::optional<Settlement> settlement;
+    std::optional<Duration> took;         // by its handler
     std::vector<std::string> follow_ups;  // encoded, so that a repeat has the same ids
     bool replaced = false;  // the settlement is ours, after the engine refused the handler's
     std::uint32_t settle_tries = 0;
@@ -99,6 +100,7 @@ class WorkerLoop {
   bool send_settles();
   wire::Settle::Item settle_item(Held& held);
   void check_size(Held& held);
+  void report(const Held& held, Code answer);
   void replace(Held& held, const Error& error);
   void top_up();
   void heartbeat();
@@ -135,7 +137,6 @@ class WorkerLoop {
   std::uint64_t credit_ = 0;               // tasks that the engine may still hand out
   std::uint64_t working_ = 0;              // of those held
   std::uint64_t occupied_ = 0;             // by those held
-  std::uint64_t taken_ = 0;                // delivered since the start
 
   std::unordered_map<Token, Held> held_;
   std::vector<Token> speaking_;  // with output or progress to pass on

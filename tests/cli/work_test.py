@@ -356,7 +356,7 @@ class Deaths(Worker):
     def test_a_worker_that_fell_silent_cannot_settle_any_more(self):
         begun, go = self.gate("begun"), self.gate("go")
         task = self.submit("q", "--backoff", "1ms")
-        first = self.start_work("q", "--lease", "1s", "--max", "1",
+        first = self.start_work("q", "--lease", "1s", "--max", "1", "--verbose",
                                 "echo $PPID > begun; read line < go; printf first")
         begun.wait()
         first.send_signal(signal.SIGSTOP)
@@ -365,7 +365,8 @@ class Deaths(Worker):
         self.end(second)
         first.send_signal(signal.SIGCONT)
         go.open()
-        self.stop(first)
+        # It said "succeeded" before the engine had answered.
+        self.assertRegex(self.stop(first), f"task {task} of q, attempt 1, .*; not kept: lease_lost")
         self.assertEqual(self.jack("result", task), "second")
         self.assertEqual(self.attempts(task), ["lost", "succeeded"])
 

@@ -788,6 +788,77 @@ TEST_CASE("a worker stops by itself after as many tasks as it was told") {
   CHECK(worker.settled() == 3);
 }
 
+// It counted the tasks that it took, so one whose lease was lost used up a place.
+TEST_CASE("a worker told to do so many tasks takes another for one whose lease was lost") {
+  Stage stage;
+  WorkerOptions options = stage.options();
+  options.threads = 3;
+  options.tasks_max = 2;
+  Worker worker = Worker::start(options, [](Attempt&) { return ""; }).value();
+  CHECK(stage.begin() == 2);
+  stage.deliver({1, 2});
+  std::size_t items = 0;
+  while (items < 2) {
+    const auto settle = stage.engine->take<wire::Settle>();
+    wire::Done done;
+    done.correlation = settle.correlation;
+    for (const auto& item : settle.items) {
+      CHECK_FALSE(item.again);  // it may be all that was wanted
+      const bool lost = item.token == LeaseToken{1};
+      done.items.push_back({lost ? Code::lease_lost : Code::ok, false, {}});
+    }
+    items += settle.items.size();
+    stage.engine->say(done);
+  }
+
+  const auto work = stage.engine->take<wire::Work>();
+
+  CHECK(work.credit == 1);
+  stage.engine->agree(work.correlation);
+  stage.deliver({3});
+  stage.engine->agree(stage.engine->take<wire::Settle>().correlation);
+  stage.expect_bye(false);
+  CHECK(worker.wait().has_value());
+  CHECK(worker.settled() == 2);
+}
+
+TEST_CASE("who wants to know hears of each attempt once its settle is answered") {
+  Stage stage;
+  WorkerOptions options = stage.options();
+  std::vector<std::string> heard;
+  options.on_settled = [&](const SettledAttempt& attempt) {
+    const bool complete = attempt.task == Stage::id_of(attempt.token.value) &&
+                          attempt.number == 1 && attempt.took.has_value();
+    heard.push_back(std::to_string(attempt.token.value) + " of " + std::string(attempt.queue) +
+                    ": " + attempt.settlement.result() + attempt.settlement.error() + " " +
+                    std::string(complete ? name_of(attempt.answer) : "incomplete"));
+  };
+  Worker worker = Worker::start(options, [](Attempt& attempt) -> Settlement {
+                    if (attempt.token().value == 3) return std::string(11, 'x');
+                    return "r";
+                  }).value();
+  stage.begin(10);
+  stage.deliver({1});
+  auto settle = stage.engine->take<wire::Settle>();
+  stage.engine->say(refused(settle.correlation, Code::unavailable, "not now"));
+  settle = stage.engine->take<wire::Settle>();
+  stage.engine->agree(settle.correlation);
+  stage.deliver({2});
+  settle = stage.engine->take<wire::Settle>();
+  stage.engine->say(refused(settle.correlation, Code::lease_lost, "too late"));
+  stage.deliver({3});
+  settle = stage.engine->take<wire::Settle>();
+  stage.engine->agree(settle.correlation);
+
+  auto stopped = std::async(std::launch::async, [&] { worker.stop(); });
+  stage.expect_bye(true);
+  stopped.get();
+  REQUIRE(heard.size() == 3);
+  CHECK(heard[0] == "1 of mail: r ok");
+  CHECK(heard[1] == "2 of mail: r lease_lost");
+  CHECK_THAT(heard[2], ::test::ContainsSubstring("3 of mail: payload_too_large"));
+}
+
 TEST_CASE("a worker that the engine refuses for good says why") {
   Stage stage;
   Worker worker = Worker::start(stage.options(), [](Attempt&) { return ""; }).value();

@@ -75,6 +75,18 @@ class Attempt {
 // May throw: that is a failed attempt with the exception's text.
 using Handler = std::function<Settlement(Attempt&)>;
 
+// An attempt that is over, and what the engine made of it.
+struct SettledAttempt {
+  TaskId task;
+  std::string_view queue;
+  std::uint32_t number = 0;  // counted from 1
+  LeaseToken token;
+  const Settlement& settlement;  // as it was sent, which is not what the handler returned where
+                                 // the engine could not have taken that
+  std::optional<Duration> took;  // by its handler; nothing where it has not begun or not returned
+  Code answer = Code::ok;        // ok: it is kept. lease_lost: it came too late
+};
+
 struct WorkerOptions {
   ClientOptions engine;             // where the tasks come from
   std::vector<std::string> queues;  // at most 64
@@ -82,7 +94,12 @@ struct WorkerOptions {
   std::uint32_t prefetch = 0;       // tasks leased beyond those running, so that threads never wait
   Duration lease{0};                // how long a silent worker keeps its leases; 0: the engine's
   Duration grace{10'000};           // stop(): how long handlers may finish before being released
-  std::uint64_t tasks_max = 0;      // stop after so many; 0: no bound
+  // Ends once the engine has accepted the settles of so many attempts, whatever their outcome, and
+  // never takes more tasks than can be among them; 0: no bound.
+  std::uint64_t tasks_max = 0;
+  // Called for each attempt once the engine has answered its settle, on the worker's own thread: it
+  // should be short, and what it throws is not caught.
+  std::function<void(const SettledAttempt&)> on_settled;
 };
 
 // Leases are kept alive while handlers run, over reconnects and restarts of the engine too. Its
@@ -105,7 +122,7 @@ class Worker {
   // refused it for good (then the error).
   Result<void> wait();
 
-  // Attempts settled so far.
+  // Attempts whose settle the engine has accepted so far.
   std::uint64_t settled() const;
 
  private:
