@@ -72,6 +72,7 @@ class Held:
         self.sent_output = b""         # sent and not answered
         self.again = True              # its credit has not been given back yet
         self.settling = False
+        self.speak_at = 0.0
         self.settle_at = 0.0
 
 
@@ -188,8 +189,8 @@ class Worker:
                   answered_by=self.on_work)
         for held in self.held.values():
             held.settling = False
-            if held.done is not None:
-                held.again = False  # the new credit counts it
+            if held.done is not None or held.over:
+                held.again = False  # the new credit counts it, or it is of no subscription now
         self.resume()
 
     def room(self):
@@ -210,11 +211,11 @@ class Worker:
         def on_resume(items):
             self.resumed = True
             for lease, code in zip(held, items):
-                if code in (LEASE_LOST, NOT_FOUND, FAILED_PRECONDITION) and lease.done is None:
+                if code in (LEASE_LOST, NOT_FOUND, FAILED_PRECONDITION):
                     say("lost", lease.token)
-                    lease.again = False
-                    self.end(lease)
-                    self.more_credit(self.room() - self.credit)
+                    lease.again = False  # it is of no subscription
+                    if lease.done is None:
+                        self.end(lease)
                 elif code in PASSING:
                     self.resume_at = time.monotonic() + 1
             self.repeat_output()
@@ -223,7 +224,7 @@ class Worker:
 
     def repeat_output(self):
         for held in self.held.values():
-            if held.sent_output:
+            if held.sent_output and not held.over:
                 self.send_output(held, held.sent_output)
 
     def more_credit(self, count):
@@ -299,16 +300,16 @@ class Worker:
             self.resume()
         if self.resumed:
             for held in list(self.held.values()):
-                self.speak(held)
+                self.speak(held, now)
                 self.settle(held, now)
         if now > self.last_sent + self.lease / 3000:
             self.send(PING)
         if self.options.max and self.settled >= self.options.max and not self.stopping:
             self.stop()
 
-    def speak(self, held):
+    def speak(self, held, now):
         with self.lock:
-            if held.over or held.sent_output or not held.output:
+            if held.over or held.sent_output or not held.output or now < held.speak_at:
                 return
             data = bytes(held.output[: 256 << 10])
             del held.output[: len(data)]
@@ -318,9 +319,10 @@ class Worker:
         held.sent_output = data
 
         def on_output(items):
-            if items[0] == 14:  # rate_limited: what is sent next begins with it
+            if items[0] in PASSING:  # what is sent next begins with it
                 with self.lock:
                     held.output[:0] = held.sent_output
+                held.speak_at = time.monotonic() + random.uniform(0.1, 0.5)
             held.sent_output = b""
 
         self.send(OUTPUT, [[held.task, held.token, data]], answered_by=on_output)
@@ -353,6 +355,8 @@ class Worker:
                 held.done = [FAILED, f"refused with code {code}", False, None]
 
         self.send(SETTLE, [[held.task, held.token, done[0], again, *done[1:]]], answered_by=on_settle)
+        if not self.stopping:  # where this settle may not give it back
+            self.more_credit(self.room() - self.credit)
 
     def stop(self):
         """Takes the credit back, and gives back what is not finished."""

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 import uuid
 
@@ -52,6 +53,14 @@ class FakeEngine:
             assert kind == wanted, f"message {kind} came instead of {wanted}"
             return correlation, fields
         raise AssertionError(f"no message {wanted} came")
+
+    def take_ping(self):
+        assert self.socket.poll(SOON_MS), "no ping came"
+        self.peer, frame = self.socket.recv_multipart()
+        kind, correlation = msgpack.unpackb(frame)
+        assert kind == PING, f"message {kind} came instead of a ping"
+        self.pings += 1
+        self.say(PONG, correlation, False)
 
     def welcome(self):
         correlation, (version, _) = self.take(HELLO)
@@ -154,6 +163,65 @@ class WorkerTest(unittest.TestCase):
         self.engine.say(ENDED, 0, [[task_id(7), 7, 6, "cancelled"]])
         item = self.engine.settle([4, "ended"])
         self.assertEqual(item[2:], [3, True, None])
+
+    # It said `again` for a lease that its session knew nothing of, counted a credit that the engine
+    # did not, and heard of no task any more.
+    def test_a_lease_that_cannot_be_resumed_gives_no_credit_back(self):
+        self.start()
+        self.engine.welcome()
+        self.engine.deliver(7, b"sleep 60")
+        self.engine.take(OUTPUT)
+        self.engine.close()
+        self.engine = FakeEngine(self.folder)
+        self.assertEqual(self.engine.welcome(), 0)
+        self.assertEqual(self.engine.resume([4, "lost"]), [7])
+        item = self.engine.settle([4, "lost"], past=OUTPUT)
+        self.assertEqual(item[2:], [3, False, None])
+        self.take_more_work()
+
+    def test_a_lease_that_ended_before_a_reconnect_gives_no_credit_back(self):
+        self.start()
+        self.engine.welcome()
+        self.engine.deliver(7, b"sleep 60")
+        self.engine.take(OUTPUT)
+        self.engine.say(ENDED, 0, [[task_id(7), 7, 6, "cancelled"]])
+        correlation, (items,) = self.engine.take(SETTLE)
+        self.assertEqual(items[0][2:], [3, True, None])
+        self.engine.close()
+        self.engine = FakeEngine(self.folder)
+        self.assertEqual(self.engine.welcome(), 1)
+        item = self.engine.settle([4, "ended"])
+        self.assertEqual(item[2:], [3, False, None])
+        self.engine.deliver(8, b"hi")
+        self.assertEqual(self.engine.settle()[2:5], [1, True, b"HI"])
+
+    def take_more_work(self):
+        correlation, (_, credit, _, _) = self.engine.take(WORK)
+        self.assertEqual(credit, 1)
+        self.engine.say(DONE, correlation, [0])
+        self.engine.deliver(8, b"hi")
+        self.assertEqual(self.engine.settle()[2:5], [1, True, b"HI"])
+
+    def test_output_that_is_refused_for_now_comes_before_the_settle(self):
+        self.start("--max", "1")
+        self.engine.welcome()
+        self.engine.deliver(7, b"sleep 0.05")
+        correlation, (items,) = self.engine.take(OUTPUT)
+        first = items[0][2]
+        self.engine.say(DONE, correlation, [[7, "storage_full"]])
+        correlation, (items,) = self.engine.take(OUTPUT)
+        self.assertEqual(items[0][2][:len(first)], first)
+        self.engine.say(DONE, correlation, [0])
+        self.assertEqual(self.engine.settle(past=OUTPUT)[2], 1)
+        self.end()
+
+    def test_signs_of_life_of_an_idle_worker_come_in_time_for_its_own_lease(self):
+        self.start("--lease", "1000")
+        self.engine.welcome()
+        begin = time.monotonic()
+        while self.engine.pings < 2:
+            self.engine.take_ping()
+        self.assertLess(time.monotonic() - begin, 5)
 
     def test_sigterm_gives_back_what_is_not_finished(self):
         self.start()
