@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <charconv>
 #include <utility>
 #include <variant>
 
@@ -16,31 +15,10 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// Messages of events that an engine may send before it hears from the watcher again.
-constexpr std::uint32_t kWatchCredit = 16;
-
 constexpr std::uint64_t kOutputBytesMax = 1 << 20;  // of one read_output()
-
-// An engine answers pings at once, whatever its disk does.
-constexpr milliseconds kPingEvery{2500};
-
-// A longer wait is cut to this, so that it can be turned into nanoseconds.
-constexpr Duration kWaitMax = std::chrono::hours{24 * 365 * 100};
-
-Error to_error(const wire::Refused& refused) {
-  return {refused.code, std::string(refused.message)};
-}
 
 Error unexpected_answer() {
   return {Code::internal, "the engine's answer does not fit the question; is it another version?"};
-}
-
-// The engine is going down, or its transport is out of reach; both pass.
-bool passes(Code code) { return code == Code::stopped || code == Code::unavailable; }
-
-// What people read are dates: journal times, moved by what the engine says is the difference.
-void move(Instant& at, Duration by) {
-  if (at != kNever) at = at + by;
 }
 
 void move(std::optional<Instant>& at, Duration by) {
@@ -106,36 +84,6 @@ Result<void> expect_done(Result<wire::Reply> reply) {
 
 }  // namespace
 
-// How long a call goes on without a word from the engine.
-class Client::Impl::Patience {
- public:
-  explicit Patience(Duration patience) : patience_(std::min(patience, kWaitMax)) { renew(); }
-
-  void renew() {
-    end_ = SteadyClock::now() + patience_;
-    next_ping_ = SteadyClock::now() + kPingEvery;
-  }
-  bool over() const { return SteadyClock::now() >= end_; }
-
-  // Until there is something to do, at most `other`.
-  milliseconds pause(milliseconds other) const {
-    const auto left =
-        std::chrono::ceil<milliseconds>(std::min(end_, next_ping_) - SteadyClock::now());
-    return std::clamp(left, milliseconds{0}, std::max(other, milliseconds{0}));
-  }
-
-  void ping_if_due(Link& link) {
-    if (SteadyClock::now() < next_ping_) return;
-    next_ping_ = SteadyClock::now() + kPingEvery;
-    if (link.ready()) link.say(wire::Ping{});
-  }
-
- private:
-  Duration patience_;
-  SteadyClock::time_point end_;
-  SteadyClock::time_point next_ping_;
-};
-
 Result<std::unique_ptr<Client::Impl>> Client::Impl::open(wire::Route route,
                                                          const ClientOptions& options) {
   Result<Link> link = Link::open(std::move(route), options.name);
@@ -152,8 +100,6 @@ template <typename Encode>
 Result<wire::Reply> Client::Impl::call_over_restarts(Encode encode) {
   return exchange(std::move(encode), !link_.in_process());
 }
-
-milliseconds Client::Impl::some_time() { return milliseconds{100 + random_() % 100}; }
 
 bool Client::Impl::send(std::string frame) {
   if (!link_.send(std::move(frame))) return false;
@@ -208,127 +154,6 @@ Result<wire::Reply> Client::Impl::exchange(Encode encode, bool over_restarts) {
     if (!sent && link_.ready() && SteadyClock::now() >= next_try) {
       sent = send(encode(correlation));
     }
-  }
-}
-
-// A watch in progress: keeps other calls out, and tells the engine when it is over.
-class Client::Impl::Watching {
- public:
-  Watching(Impl& impl, const WatchOptions& options) : impl_(impl), options_(options) {
-    impl_.watching_ = true;
-  }
-  ~Watching() {
-    if (impl_.link_.ready()) impl_.link_.say(wire::Unwatch{0, watch_});
-    impl_.watching_ = false;
-  }
-  Watching(const Watching&) = delete;
-  Watching& operator=(const Watching&) = delete;
-
-  // Asks for events: the first time, and behind what has been seen after a reconnect.
-  bool ask() {
-    Link& link = impl_.link_;
-    watch_ = link.next_correlation();
-    if (!options_.after) {
-      // Where the journal stands, so that a reconnect before the first event leaves no gap.
-      info_ = link.next_correlation();
-      if (!link.say(wire::Info{info_})) return false;
-    }
-    wire::Watch request;
-    request.correlation = watch_;
-    request.task = options_.task;
-    request.queue = options_.queue;
-    request.after = options_.after;
-    request.credit = kWatchCredit;
-    return link.say(request);
-  }
-
-  // A refusal that names no request could be of this one.
-  bool is_mine(const wire::Reply& reply) const {
-    const wire::Correlation of = correlation_of(reply);
-    return of == watch_ || (of == 0 && std::holds_alternative<wire::Refused>(reply));
-  }
-
-  void take_note_of(const wire::Reply& reply) {
-    const auto* info = std::get_if<wire::EngineInfo>(&reply);
-    if (info == nullptr || info->correlation != info_) return;
-    for (const auto& [name, value] : info->facts) {
-      std::uint64_t entry = 0;
-      if (name != "entry" || options_.after) continue;
-      if (std::from_chars(value.data(), value.data() + value.size(), entry).ec == std::errc()) {
-        options_.after = Position{entry, UINT32_MAX};
-      }
-    }
-  }
-
-  // The events of one message, as their own copies. Makes room for another message.
-  Result<std::vector<Event>> take(const wire::Events& message) {
-    std::vector<Event> events;
-    events.reserve(message.events.size());
-    for (const std::string_view encoded : message.events) {
-      Result<EventView> view = decode_event(unpacker_, encoded);
-      if (!view) return std::move(view).error();
-      events.push_back(to_event(*view));
-      move(events.back().at, message.wall_offset);
-    }
-    options_.after = message.last;
-    impl_.link_.say(wire::Grant{0, watch_, 1});
-    return events;
-  }
-
- private:
-  Impl& impl_;
-  WatchOptions options_;  // `after` moves on
-  wire::Correlation watch_ = 0;
-  wire::Correlation info_ = 0;
-  Unpacker unpacker_;
-};
-
-Result<void> Client::Impl::watch(const WatchOptions& options,
-                                 const std::function<bool(const Event&)>& on_event,
-                                 Duration idle_timeout) {
-  if (watching_) return Error{Code::failed_precondition, "this client is watching already"};
-  Watching watching(*this, options);
-  Patience patience(patience_);
-  const bool for_ever = idle_timeout <= Duration{0};
-  idle_timeout = std::min(idle_timeout, kWaitMax);
-  SteadyClock::time_point idle_end = SteadyClock::now() + idle_timeout;
-  SteadyClock::time_point next_try{};
-  bool asked = false;
-  for (;;) {
-    if (!asked && link_.ready() && SteadyClock::now() >= next_try) asked = watching.ask();
-    const auto idle_left = std::chrono::ceil<milliseconds>(idle_end - SteadyClock::now());
-    const milliseconds most = asked ? milliseconds::max() : milliseconds{100};
-    const Link::News news = link_.wait(patience.pause(for_ever ? most : std::min(most, idle_left)));
-    if (news == Link::News::closed) return Error{Code::stopped, "the engine has been stopped"};
-    if (news == Link::News::lost || news == Link::News::renewed) asked = false;
-    if (news == Link::News::refused && !passes(link_.refusal().code)) return link_.refusal();
-    if (news == Link::News::reply) {
-      const wire::Reply& reply = link_.reply();
-      const auto* refused = std::get_if<wire::Refused>(&reply);
-      if (refused == nullptr || !passes(refused->code)) patience.renew();
-      watching.take_note_of(reply);
-      if (!watching.is_mine(reply)) continue;
-      if (refused != nullptr) {
-        if (link_.in_process() || !passes(refused->code)) return to_error(*refused);
-        asked = false;
-        next_try = SteadyClock::now() + some_time();
-      } else if (const auto* message = std::get_if<wire::Events>(&reply)) {
-        Result<std::vector<Event>> events = watching.take(*message);
-        if (!events) return std::move(events).error();
-        for (const Event& event : *events) {
-          if (!on_event(event)) return {};
-        }
-        if (!events->empty()) idle_end = SteadyClock::now() + idle_timeout;
-        patience.renew();  // the callback may have taken its time
-      }
-      continue;
-    }
-    if (!for_ever && SteadyClock::now() >= idle_end) {
-      return Error{Code::timed_out,
-                   "nothing happened for " + std::to_string(idle_timeout.count()) + " ms"};
-    }
-    if (patience.over()) return link_.unreachable();
-    patience.ping_if_due(link_);
   }
 }
 
@@ -405,7 +230,7 @@ Result<std::vector<Result<TaskId>>> Client::submit(std::span<const TaskSpec> spe
 }
 
 Result<TaskResult> Client::wait(const TaskId& task, Duration timeout) {
-  const auto end = std::chrono::steady_clock::now() + std::min(timeout, kWaitMax);
+  const auto end = std::chrono::steady_clock::now() + std::min(timeout, kClientWaitMax);
   const auto left = [end] {
     const auto rest = std::chrono::ceil<milliseconds>(end - std::chrono::steady_clock::now());
     return std::max(rest, milliseconds{0});

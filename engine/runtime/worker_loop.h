@@ -45,6 +45,9 @@ class WorkerLoop {
   using Correlation = wire::Correlation;
   using Token = std::uint64_t;  // a LeaseToken's value
 
+  static constexpr std::size_t kBatchItemsMax = 1000;
+  static constexpr std::chrono::milliseconds kBlockedFor{20};
+
   struct Held {
     std::shared_ptr<Job> job;
     bool ended = false;           // the engine says that the lease is over
@@ -73,9 +76,11 @@ class WorkerLoop {
     Token token = 0;
   };
 
-  // What came.
+  // worker_loop.cc: the session with the engine
   void on_news(Link::News news);
   void on_renewed();
+  void resume_all();
+  void repeat_unanswered();
   void on_reply(const wire::Reply& reply);
   void on_deliver(const wire::Deliver& deliver);
   void on_ended(const wire::Ended& ended);
@@ -83,41 +88,54 @@ class WorkerLoop {
   void on_refused(const wire::Refused& refused);
   void on_refused_session(const Error& error);
   bool on_work_answer(Correlation correlation, Code code, std::string_view message);
-  void on_settle_answer(Token token, Code code, std::string_view message);
-  void on_output_answer(Token token, Code code);
   void on_resume_answer(Token token, Code code);
+  std::uint64_t wanted() const;
+  void top_up();
+  void heartbeat();
+  void follow_stop();
+  void begin_stop();
+  void withdraw();
+  bool is_over() const;
+  Duration silence_max() const;
+  std::chrono::milliseconds pause() const;
 
-  // What follows.
+  // worker_settle.cc: what handlers say and return
   void take_from_crew();
   void on_finished(Finished finished);
   void settle_when_said(Token token, Held& held);
-  void resume_all();
-  void repeat_unanswered();
+  void give_back(Token token, Held& held);
   void speak();
   bool speak_of(Token token, Held& held);
   bool send_output(Token token, Held& held);
+  void on_output_answer(Token token, Code code);
   void settle();
   bool send_settles();
   wire::Settle::Item settle_item(Held& held);
   void check_size(Held& held);
-  void report(const Held& held, Code answer);
   void replace(Held& held, const Error& error);
-  void top_up();
-  void heartbeat();
+  void on_settle_answer(Token token, Code code, std::string_view message);
+  void report(const Held& held, Code answer);
   void repeat_later();
-  void follow_stop();
-  void begin_stop();
-  void give_back(Token token, Held& held);
-  void withdraw();
+  std::chrono::milliseconds back_off(std::uint32_t tries);
+
+  // Passes by itself, so the same may be asked again later.
+  static bool passes(Code code) {
+    return code == Code::unavailable || code == Code::stopped || code == Code::queue_full ||
+           code == Code::storage_full || code == Code::rate_limited || code == Code::timed_out;
+  }
+  // The task is no longer this worker's affair.
+  static bool is_over_for(Code code) {
+    return code == Code::lease_lost || code == Code::not_found || code == Code::failed_precondition;
+  }
 
   bool may_send() const { return link_.ready() && resumes_.empty() && now_ >= blocked_until_; }
-  bool is_over() const;
-  std::uint64_t wanted() const;
-  Duration silence_max() const;
-  std::chrono::milliseconds pause() const;
-  std::chrono::milliseconds back_off(std::uint32_t tries);
   template <typename Message>
-  bool say(const Message& message);
+  bool say(const Message& message) {
+    last_said_ = now_;
+    if (link_.say(message)) return true;
+    if (link_.ready()) blocked_until_ = now_ + kBlockedFor;
+    return false;
+  }
 
   Link link_;
   const WorkerOptions options_;
