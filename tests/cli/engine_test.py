@@ -9,6 +9,8 @@ import sqlite3
 import stat
 import time
 
+import zmq
+
 from support import JackTest, main
 
 
@@ -123,6 +125,20 @@ class Serve(EngineTest):
 
 
 class Doctor(EngineTest):
+    # They were counted where nobody could read them.
+    def test_what_strangers_do_wrong_is_counted(self):
+        self.serve()
+        self.assertEqual(self.findings()["malformed"]["text"], "0")
+        with zmq.Context() as context, context.socket(zmq.DEALER) as stranger:
+            stranger.connect(f"ipc://{self.data_dir}/jack.sock")
+            stranger.send_multipart([b"", b"two frames"])
+            stranger.send(b"no message")
+            self.assertTrue(stranger.poll(60_000))  # refused; the one before has been seen, too
+            stranger.recv()
+        findings = self.findings()
+        self.assertEqual([findings[name]["text"] for name in ("malformed", "overflown", "refused")],
+                         ["2", "0", "0"])
+
     def test_a_directory_that_is_none_is_3(self):
         self.refused("doctor", status=3)
 
