@@ -101,11 +101,15 @@ std::optional<Dealer::News> Dealer::take_event() {
       case 0: more_events_ = false; return std::nullopt;
       case ZMQ_EVENT_HANDSHAKE_SUCCEEDED: connected_ = true; return News::connected;
       case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
-        return on_refused("the engine does not know this key; let `jack keys` allow it there");
+        return on_refused(
+            "the engine does not know this key; let it in there with `jack keys allow`");
       case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL:
         if (event.value != ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH) continue;
-        return on_refused(route_.keys ? "the engine asks for no keys at this address"
-                                      : "the engine asks for CURVE keys at this address");
+        return on_refused(route_.keys
+                              ? "the engine asks for no keys at this address"
+                              : "the engine asks for keys at this address: name this side's secret "
+                                "one and the engine's public one (--key-file, "
+                                "--engine-key-file)");
       case ZMQ_EVENT_DISCONNECTED:
         if (!std::exchange(connected_, false)) continue;
         return News::disconnected;

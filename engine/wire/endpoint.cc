@@ -39,23 +39,23 @@ std::string_view host_of(std::string_view endpoint) {
   return address.substr(0, address.find_last_of(':'));
 }
 
-bool has_port(std::string_view endpoint) {
-  const std::size_t colon = endpoint.find_last_of(':');
-  const std::string_view text = endpoint.substr(colon + 1);
+// What is wrong with a tcp:// address; nothing where all is well. libzmq would take any number for
+// a port, and listen on what is left of it in 16 bits.
+std::string_view fault_of_tcp(std::string_view endpoint, std::uint16_t port_min) {
+  const std::string_view address = endpoint.substr(kTcp.size());
+  const std::size_t colon = address.find_last_of(':');
+  const bool in_brackets =
+      colon != std::string_view::npos && address.find(']', colon) != address.npos;
+  if (colon == std::string_view::npos || in_brackets || colon + 1 == address.size()) {
+    return "names no port, as in tcp://127.0.0.1:7077";
+  }
+  if (colon == 0) return "names no host, as in tcp://127.0.0.1:7077";
+  const std::string_view text = address.substr(colon + 1);
   std::uint16_t port = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
-  return error == std::errc() && end == text.data() + text.size() && port != 0;
-}
-
-Result<void> check_endpoint(std::string_view endpoint) {
-  if (endpoint.starts_with(kIpc) && endpoint.size() > kIpc.size()) {
-    if (endpoint.size() - kIpc.size() <= kSocketPathBytesMax) return {};
-    return Error{Code::invalid_argument,
-                 "the path of a socket has at most 107 bytes; name the data directory instead"};
-  }
-  if (endpoint.starts_with(kTcp) && !host_of(endpoint).empty() && has_port(endpoint)) return {};
-  return Error{Code::invalid_argument, "\"" + std::string(endpoint) +
-                                           "\" is not an endpoint: ipc:///path or tcp://host:port"};
+  if (error == std::errc() && end == text.data() + text.size() && port >= port_min) return {};
+  return port_min == 0 ? "has a port that is none: 1 to 65535, or 0 for a free one"
+                       : "has a port that is none: 1 to 65535";
 }
 
 Result<void> read_keys(const ClientOptions& options, Route& route) {
@@ -94,6 +94,29 @@ bool is_local(std::string_view endpoint) {
   return host.starts_with("127.") && ::inet_pton(AF_INET, std::string(host).c_str(), &address) == 1;
 }
 
+Result<void> check_endpoint(std::string_view endpoint, Use use) {
+  const auto refuse = [&](std::string_view fault) {
+    return Error{Code::invalid_argument, "'" + std::string(endpoint) + "' " + std::string(fault)};
+  };
+  if (endpoint.starts_with(kTcp)) {
+    const std::string_view fault = fault_of_tcp(endpoint, use == Use::listen ? 0 : 1);
+    return fault.empty() ? Result<void>() : refuse(fault);
+  }
+  if (!endpoint.starts_with(kIpc)) {
+    return refuse("is no endpoint; write ipc:///PATH or tcp://HOST:PORT");
+  }
+  const std::string_view path = endpoint.substr(kIpc.size());
+  // libzmq has its own use for names that begin with these.
+  if (path.empty() || path.front() == '@' || path.front() == '*') {
+    return refuse("does not name a socket file, as in ipc:///PATH");
+  }
+  // An engine that listens finds a shorter path itself.
+  if (use == Use::connect && path.size() > kSocketPathBytesMax) {
+    return refuse("has a path of more than 107 bytes; name the data directory instead");
+  }
+  return {};
+}
+
 Result<void> publish(const std::string& data_dir, const std::vector<Published>& endpoints) {
   std::string text;
   for (const Published& entry : endpoints) {
@@ -129,7 +152,7 @@ Result<Route> route_of(const ClientOptions& options) {
     route.endpoint = look_up(route);
   } else {
     route.endpoint = options.endpoint;
-    if (Result<void> ok = check_endpoint(route.endpoint); !ok) return ok.error();
+    if (Result<void> ok = check_endpoint(route.endpoint, Use::connect); !ok) return ok.error();
   }
   return route;
 }
@@ -146,7 +169,7 @@ std::string look_up(const Route& route) {
   const std::vector<Published> endpoints = published(route.data_dir);
   const bool keyed = route.keys.has_value();
   const auto usable = [&](const Published& entry) {
-    return entry.keyed == keyed && check_endpoint(entry.endpoint).has_value();
+    return entry.keyed == keyed && check_endpoint(entry.endpoint, Use::connect).has_value();
   };
   // A socket file before an address: only files tell users apart.
   for (const Published& entry : endpoints) {
@@ -154,6 +177,10 @@ std::string look_up(const Route& route) {
   }
   const auto found = std::find_if(endpoints.begin(), endpoints.end(), usable);
   if (found != endpoints.end()) return found->endpoint;
+  // An engine that asks for other keys says so, which is better than to look for it elsewhere.
+  for (const Published& entry : endpoints) {
+    if (check_endpoint(entry.endpoint, Use::connect)) return entry.endpoint;
+  }
   return route.endpoint.empty() ? default_endpoint(route.data_dir) : route.endpoint;
 }
 

@@ -30,6 +30,13 @@ bool is_local(std::string_view endpoint);
 // The longest path that a unix socket can have.
 inline constexpr std::size_t kSocketPathBytesMax = 107;
 
+enum class Use { connect, listen };
+
+// Whether an engine can be reached, or can listen, at such an address: ipc://PATH or
+// tcp://HOST:PORT, where to listen on port 0 takes a free one.
+// Errors: invalid_argument  the message says what is wrong with it
+Result<void> check_endpoint(std::string_view endpoint, Use use);
+
 struct Published {
   std::string endpoint;
   bool keyed = false;  // asks for CURVE keys

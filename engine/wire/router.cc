@@ -140,6 +140,7 @@ Result<void> Router::bind_all(zmq::context_t& context, const RouterOptions& opti
   if (Result<void> ok = bind(**in_process, kInProcess); !ok) return ok;
   if (Result<Door*> plain = add_door(context, false); !plain) return std::move(plain).error();
   for (const std::string& endpoint : options.listen) {
+    if (Result<void> ok = check_endpoint(endpoint, Use::listen); !ok) return ok;
     Result<void> bound =
         endpoint.starts_with(kIpc) ? bind_ipc(endpoint) : bind_tcp(context, endpoint, options);
     if (!bound) return bound;
@@ -149,9 +150,6 @@ Result<void> Router::bind_all(zmq::context_t& context, const RouterOptions& opti
 
 Result<void> Router::bind_ipc(const std::string& endpoint) {
   const std::string wanted = endpoint.substr(kIpc.size());
-  if (wanted.empty() || wanted.front() == '@' || wanted.front() == '*') {
-    return Error{Code::invalid_argument, "\"" + endpoint + "\" does not name a socket file"};
-  }
   Result<std::string> path = short_path(wanted);
   if (!path) return std::move(path).error();
   if (Result<void> ok = clear_path(*path); !ok) return ok;
@@ -167,11 +165,6 @@ Result<void> Router::bind_ipc(const std::string& endpoint) {
 
 Result<void> Router::bind_tcp(zmq::context_t& context, const std::string& endpoint,
                               const RouterOptions& options) {
-  if (!endpoint.starts_with("tcp://")) {
-    return Error{
-        Code::invalid_argument,
-        "\"" + endpoint + "\" is not an address to listen on: ipc:///path or tcp://host:port"};
-  }
   const bool keyed = !options.key_file.empty();
   if (!keyed && !is_local(endpoint)) {
     return Error{Code::permission_denied,

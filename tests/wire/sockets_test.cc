@@ -462,6 +462,34 @@ TEST_CASE("the default data directory follows the environment") {
   with("HOME", home.c_str());
 }
 
+// libzmq takes a port modulo 65536: an engine that was to listen on 99999 did so on 34463.
+TEST_CASE("an endpoint is the same to those who listen and those who connect") {
+  for (const Use use : {Use::connect, Use::listen}) {
+    for (const char* const good : {"ipc:///x/s", "ipc://s", "tcp://127.0.0.1:1", "tcp://[::1]:7077",
+                                   "tcp://example.org:65535"}) {
+      CHECK(check_endpoint(good, use));
+    }
+    for (const char* const bad :
+         {"", "x", "/x/s", "udp://127.0.0.1:1", "ipc://", "ipc://@s", "ipc://*", "tcp://",
+          "tcp://:7077", "tcp://127.0.0.1", "tcp://127.0.0.1:", "tcp://[::1]",
+          "tcp://[::1]:", "tcp://127.0.0.1:65536", "tcp://127.0.0.1:99999", "tcp://127.0.0.1:-1",
+          "tcp://127.0.0.1:7077x", "tcp://127.0.0.1:*"}) {
+      const Result<void> checked = check_endpoint(bad, use);
+      INFO(bad);
+      REQUIRE_FALSE(checked);
+      CHECK(checked.error().code == Code::invalid_argument);
+      CHECK_THAT(checked.error().message, ::test::ContainsSubstring("'" + std::string(bad) + "'"));
+    }
+  }
+  CHECK(check_endpoint("tcp://127.0.0.1:0", Use::listen));
+  CHECK_FALSE(check_endpoint("tcp://127.0.0.1:0", Use::connect));
+  const std::string long_path = "ipc:///" + std::string(200, 'x');
+  CHECK(check_endpoint(long_path, Use::listen));
+  CHECK_FALSE(check_endpoint(long_path, Use::connect));
+  CHECK_THAT(check_endpoint("tcp://127.0.0.1", Use::listen).error().message,
+             ::test::ContainsSubstring("names no port"));
+}
+
 TEST_CASE("of several endpoints that an engine names, a socket file is taken first") {
   Folder folder;
   Route route;
@@ -475,6 +503,10 @@ TEST_CASE("of several endpoints that an engine names, a socket file is taken fir
               .has_value());
   CHECK(look_up(route) == "tcp://127.0.0.1:2");
   route.keys = KeyPair{};
+  CHECK(look_up(route) == "tcp://10.0.0.1:1");
+  // An engine that only takes keys was looked for at its socket file, which there was none of.
+  route.keys.reset();
+  REQUIRE(publish(folder.path(), {{"tcp://10.0.0.1:1", true}}).has_value());
   CHECK(look_up(route) == "tcp://10.0.0.1:1");
   std::ofstream(folder / "engine") << "\n\nrubbish\n\xff\xff curve\n";
   route.keys.reset();
