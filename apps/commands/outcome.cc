@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "apps/json.h"
 #include "apps/tasks/task_json.h"
 #include "apps/tasks/task_text.h"
 #include "apps/terminal.h"
@@ -11,14 +12,19 @@ namespace jack::app {
 namespace {
 
 Error still_going(const TaskId& task, Duration timeout) {
-  if (timeout.count() == 0) {
-    return {Code::timed_out,
-            fmt::format("task {} has not ended; --wait waits for it", to_string(task))};
-  }
-  return {Code::timed_out,
-          fmt::format("task {0} has not ended within {1}; go on waiting with: jack "
-                      "result {0} --wait",
-                      to_string(task), exact_text(timeout))};
+  const std::string within =
+      timeout.count() == 0 ? "yet" : fmt::format("within {}", exact_text(timeout));
+  return {Code::timed_out, fmt::format("task {0} has not ended {1}; wait for it with: jack result "
+                                       "{0} --wait",
+                                       to_string(task), within)};
+}
+
+// A script that asked for JSON still wants the id, which may be a new one.
+void print_state(Client& client, const TaskId& task) {
+  Json json = Json::object();
+  json.set("id", to_string(task));
+  if (const Result<Task> now = client.get(task)) json.set("state", name_of(now->status.state));
+  print(json.line() + "\n");
 }
 
 }  // namespace
@@ -26,7 +32,10 @@ Error still_going(const TaskId& task, Duration timeout) {
 Result<ExitStatus> present_outcome(Client& client, const TaskId& task, Duration timeout,
                                    bool json) {
   const Result<TaskResult> ended = client.wait(task, timeout);
-  if (!ended && ended.error().code == Code::timed_out) return still_going(task, timeout);
+  if (!ended && ended.error().code == Code::timed_out) {
+    if (json) print_state(client, task);
+    return still_going(task, timeout);
+  }
   if (!ended) return ended.error();
 
   const bool succeeded = ended->state == TaskState::succeeded;

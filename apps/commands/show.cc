@@ -48,13 +48,15 @@ Result<ExitStatus> show(const ShowFlags& flags) {
     print(task->spec.payload);
     return ExitStatus::done;
   }
-  if (flags.json) {
-    print(json_of(*task).line() + "\n");
-    return ExitStatus::done;
-  }
   std::optional<TaskResult> result;
   if (task->status.state == TaskState::succeeded) {
     if (Result<TaskResult> ended = client.wait(flags.task, Duration{0})) result = std::move(*ended);
+  }
+  if (flags.json) {
+    Json json = json_of(*task);
+    if (result) set_result(json, *result);
+    print(json.line() + "\n");
+    return ExitStatus::done;
   }
   const WallTime now = std::chrono::floor<Duration>(std::chrono::system_clock::now());
   print(task_text(*task, result ? &*result : nullptr, now, table_style()));

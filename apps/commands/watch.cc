@@ -24,7 +24,10 @@ struct WatchFlags {
   bool json = false;
 };
 
-bool is_last_of_a_task(EventKind kind) {
+// Events that have happened come at once, those of a task that is over not at all.
+constexpr Duration kIdleAfterEnd{1000};
+
+bool is_last_of_a_cycle(EventKind kind) {
   return kind == EventKind::succeeded || kind == EventKind::failed ||
          kind == EventKind::cancelled || kind == EventKind::expired;
 }
@@ -48,12 +51,20 @@ class Watcher {
       return begun ? Result<ExitStatus>(ExitStatus::done) : begun.error();
     }
     while (true) {
-      const Result<void> watched =
-          client_.watch(options_, [this](const Event& event) { return take(event); });
-      if (watched) return ExitStatus::done;
-      if (watched.error().code != Code::unavailable) return watched.error();
-      if (!gone_) complain("the engine is gone; waiting for it");
-      gone_ = true;
+      const Result<void> watched = client_.watch(
+          options_, [this](const Event& event) { return take(event); }, idle_timeout_);
+      if (watched && !cycle_ended_) return ExitStatus::done;
+      const bool idle = !watched && watched.error().code == Code::timed_out;
+      if (!watched && !idle) {
+        if (Result<void> wait = expect_back(watched.error()); !wait) return wait.error();
+        continue;
+      }
+      Result<bool> over = is_over(idle);
+      while (!over) {
+        if (Result<void> wait = expect_back(over.error()); !wait) return wait.error();
+        over = is_over(idle);
+      }
+      if (*over) return ExitStatus::done;
     }
   }
 
@@ -69,10 +80,34 @@ class Watcher {
     if (options_.task.empty() || flags_.after) return false;
     const Result<Task> task = client_.get(options_.task);
     if (!task) return task.error();
+    retries_ = task->status.cycle - 1;
     if (!is_terminal(task->status.state)) return false;
-    complain(fmt::format("task {} has {} already; --after 0 shows what happened",
-                         to_string(options_.task), name_of(task->status.state)));
+    complain(fmt::format("task {} {} already; --after 0 shows what happened",
+                         to_string(options_.task), ended_text(task->status.state)));
     return true;
+  }
+
+  // An engine that is gone comes back, or somebody ends this command. Other errors stay.
+  Result<void> expect_back(const Error& error) {
+    if (error.code != Code::unavailable) return error;
+    if (!gone_) complain("the engine is gone; waiting for it");
+    gone_ = true;
+    return {};
+  }
+
+  // After the last event of a cycle, which may be an older one: whether the task has ended and
+  // nothing more is known to have happened to it. `idle`: nothing came for a while.
+  Result<bool> is_over(bool idle) {
+    cycle_ended_ = false;
+    idle_timeout_ = Duration{0};
+    const Result<Task> task = client_.get(options_.task);
+    if (!task && task.error().code == Code::not_found) return true;  // its retention has ended
+    if (!task) return task.error();
+    if (!is_terminal(task->status.state)) return false;
+    if (idle || task->status.cycle <= 1 + retries_) return true;
+    // There were retries that it has not seen: before --after, or still to come.
+    idle_timeout_ = kIdleAfterEnd;
+    return false;
   }
 
   bool take(const Event& event) {
@@ -82,8 +117,11 @@ class Watcher {
     std::fflush(stdout);
     if (std::ferror(stdout) != 0) return false;
     ++seen_;
+    if (event.kind == EventKind::retried) ++retries_;
     if (flags_.max != 0 && seen_ >= flags_.max) return false;
-    return options_.task.empty() || !is_last_of_a_task(event.kind);
+    // While this client watches it cannot ask for the task.
+    cycle_ended_ = !options_.task.empty() && is_last_of_a_cycle(event.kind);
+    return !cycle_ended_;
   }
 
   Client& client_;
@@ -91,6 +129,9 @@ class Watcher {
   const bool colour_;
   WatchOptions options_;
   std::uint64_t seen_ = 0;
+  std::uint32_t retries_ = 0;  // of the task, so far
+  bool cycle_ended_ = false;   // by the event that was seen last
+  Duration idle_timeout_{0};   // of watching; none
   bool gone_ = false;
 };
 
@@ -109,6 +150,7 @@ Command watch_command() {
       .option("--after", "POSITION", flags->after,
               "begin behind this event, or with 0 as far back as is kept (default: now)")
       .option("--max", "N", flags->max, "end after so many events")
+      .above_zero()
       .flag("--json", flags->json, "print one object per line")
       .details(
           "Goes on over restarts of the engine, without gap or repeat. The first column is the "

@@ -95,6 +95,11 @@ Json json_of(const TaskResult& result) {
   return json;
 }
 
+void set_result(Json& task, const TaskResult& result) {
+  task.set_bytes("result", result.result);
+  set_unless_empty(task, "result_content_type", result.content_type);
+}
+
 Json json_of(const QueueStatus& queue) {
   Json json = Json::object();
   json.set("queue", queue.name)

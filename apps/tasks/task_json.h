@@ -11,6 +11,10 @@ namespace jack::app {
 // `state` is at the top. The payload is in it where the task has been read with it.
 Json json_of(const Task& task);
 Json json_of(const TaskResult& result);
+
+// Adds to a task what it brought back: `result`, and its `result_content_type`.
+void set_result(Json& task, const TaskResult& result);
+
 Json json_of(const QueueStatus& queue);
 Json json_of(const Event& event);
 Json json_of(const Error& error);

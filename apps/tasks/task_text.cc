@@ -231,11 +231,12 @@ std::string event_text(const Event& event, bool colour) {
   return text + "\n";
 }
 
+std::string ended_text(TaskState state) {
+  return state == TaskState::cancelled ? "was cancelled" : std::string(name_of(state));
+}
+
 std::string failure_text(const TaskResult& result) {
-  std::string text = fmt::format("task {} {}", to_string(result.task),
-                                 result.state == TaskState::failed      ? "failed"
-                                 : result.state == TaskState::cancelled ? "was cancelled"
-                                                                        : name_of(result.state));
+  std::string text = fmt::format("task {} {}", to_string(result.task), ended_text(result.state));
   if (result.error.empty()) return text;
   const bool lines = result.error.find('\n') != std::string::npos;
   return text + (lines ? ":\n" : ": ") + result.error;

@@ -30,6 +30,9 @@ std::string queues_text(const std::vector<QueueStatus>& queues, const TableStyle
 // One line, with the line feed.
 std::string event_text(const Event& event, bool colour);
 
+// "failed", "was cancelled": what has become of a task in a terminal state.
+std::string ended_text(TaskState state);
+
 // "task 0190… failed: boom"; the error as it is, which may take several lines.
 std::string failure_text(const TaskResult& result);
 

@@ -59,17 +59,6 @@ Result<Duration> parse_duration(std::string_view text) {
   return Duration{total};
 }
 
-std::string exact_text(Duration duration) {
-  if (duration.count() <= 0) return "0";
-  std::string text;
-  std::int64_t rest = duration.count();
-  for (const Unit& unit : kUnits) {
-    if (rest >= unit.ms) text += fmt::format("{}{}", rest / unit.ms, unit.name);
-    rest %= unit.ms;
-  }
-  return text;
-}
-
 std::string short_text(Duration duration) {
   const std::int64_t ms = duration.count();
   if (ms < 0) return "-" + short_text(Duration{-ms});

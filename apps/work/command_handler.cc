@@ -33,6 +33,11 @@ bool is_shortage(int number) {
          number == ETXTBSY;
 }
 
+// Its lease ended first, by a cancel say, and its command was stopped.
+bool was_stopped(const SettledAttempt& attempt) {
+  return attempt.settlement.outcome() == Outcome::released && attempt.answer == Code::lease_lost;
+}
+
 std::string text_of(const Settlement& settlement) {
   switch (settlement.outcome()) {
     case Outcome::succeeded: return "succeeded";
@@ -93,9 +98,11 @@ Settlement CommandHandler::give_back(const ProcessEnd& end) {
 }
 
 std::string line_of(const SettledAttempt& attempt) {
-  std::string line = fmt::format("task {} of {}, attempt {}, {}", to_string(attempt.task),
-                                 attempt.queue, attempt.number, text_of(attempt.settlement));
+  std::string line = fmt::format(
+      "task {} of {}, attempt {}, {}", to_string(attempt.task), attempt.queue, attempt.number,
+      was_stopped(attempt) ? "was stopped" : text_of(attempt.settlement));
   if (attempt.took) line += " after " + short_text(*attempt.took);
+  if (was_stopped(attempt)) return line;
   if (attempt.answer != Code::ok) line += fmt::format("; not kept: {}", name_of(attempt.answer));
   return line;
 }
@@ -110,10 +117,7 @@ Settlement settlement_of(ProcessEnd end, std::string_view errors, const CommandO
       return Settlement::fail(with_lines(
           fmt::format("the command took longer than {}", exact_text(options.timeout)), errors));
     case Ending::output_too_large:
-      return Settlement::fail_for_good(fmt::format(
-          "payload_too_large: the command printed more than {} bytes, which is the most "
-          "that a result may have",
-          end.output.size()));
+      return Settlement::succeed(std::move(end.output));  // which the worker refuses
     case Ending::stopped:
     case Ending::not_started: return Settlement::release();
   }

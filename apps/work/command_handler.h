@@ -31,9 +31,9 @@ struct CommandOptions {
   Duration timeout{0};
   Duration grace{5000};
   bool stream = false;  // standard output is the task's output too, while it runs
-  // Of standard output; beyond, the command is stopped. An engine's own limit may be lower, and
-  // then the worker itself ends the task as payload_too_large.
-  std::size_t output_bytes_max = kPayloadBytesHardMax;
+  // Of standard output; beyond, the command is stopped. More than any engine takes, so that the
+  // worker ends the task as payload_too_large and names the limit of its engine.
+  std::size_t output_bytes_max = kPayloadBytesHardMax + 1;
   // The command cannot be run at all; tasks are given back. Called on the thread of the task.
   std::function<void(const std::string& why)> on_broken;
 };

@@ -5,6 +5,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "engine/format/duration.h"
 #include "engine/format/pack.h"
 
 namespace jack {
@@ -100,8 +101,8 @@ Result<void> check_queue_name(std::string_view field, std::string_view name) {
 
 Result<void> check_duration(std::string_view field, Duration value, Duration max) {
   if (value >= Duration{0} && value <= max) return {};
-  return Error{Code::invalid_argument, std::string(field) + " must be between 0 and " +
-                                           std::to_string(max.count()) + " ms"};
+  return Error{Code::invalid_argument,
+               std::string(field) + " must be between 0 and " + exact_text(max)};
 }
 
 Result<void> check_headers(Fields headers) {

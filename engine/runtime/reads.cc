@@ -24,7 +24,7 @@ std::string refused(wire::Correlation correlation, const Error& error) {
 }
 
 Error not_found(const TaskId& task) {
-  return {Code::not_found, "there is no task " + to_string(task)};
+  return {Code::not_found, "there is no task " + to_string(task) + ", or its retention has ended"};
 }
 
 }  // namespace

@@ -63,8 +63,9 @@ class Submit(Tasks):
     def test_what_the_engine_refuses_is_4(self):
         self.refused("submit", "no name", "x", status=4)
         self.refused("submit", "q" * 129, "x", status=4)
-        self.refused("submit", "q", "x", "--attempts", "0", status=4)
-        self.refused("submit", "q", "x", "--delay", "400d", status=4)
+        self.refused("submit", "q", "x", "--attempts", "1001", status=4)
+        # It said 31536000000 ms.
+        self.assertIn("365d", self.refused("submit", "q", "x", "--delay", "400d", status=4))
         for size in ((1 << 20) + 1, (4 << 20) + 1):
             self.refused("submit", "q", "-", stdin=b"x" * size, status=4)
         self.submit("q", "-", stdin=b"x" * (1 << 20))
@@ -90,7 +91,16 @@ class Submit(Tasks):
         self.assertEqual((outcome["state"], outcome["error"]), ("failed", "boom"))
 
     def test_wait_no_longer_than_asked_is_6(self):
-        self.assertIn("jack result", self.refused("submit", "q", "--wait-timeout", "20ms", status=6))
+        for timeout, words in (("20ms", "within 20ms"), ("0s", "not ended yet")):
+            complaint = self.refused("submit", "q", "--wait-timeout", timeout, status=6)
+            self.assertIn("jack result", complaint)
+            self.assertIn(words, complaint)
+
+    # A script that wanted JSON lost the id of the task that it had just made.
+    def test_wait_that_ends_too_early_tells_the_id_and_state_as_json(self):
+        outcome = self.json("submit", "q", "--wait-timeout", "20ms", status=6)
+        self.assertEqual(outcome, {"id": outcome["id"], "state": "queued"})
+        self.assertEqual(self.json("result", outcome["id"], status=6), outcome)
 
 
 class Result(Tasks):
@@ -157,6 +167,8 @@ class Reading(Tasks):
             self.assertIn(text, shown)
         shown = self.jack("show", task, "--json")
         self.assertTrue(shown.startswith('{"id":"' + task + '","state":"succeeded"'))
+        # People were shown it, scripts were not.
+        self.assertEqual(json.loads(shown)["result"], "the result")
         attempts = [(each["attempt"], each["outcome"]) for each in json.loads(shown)["attempts"]]
         self.assertEqual(attempts, [(1, "failed"), (2, "succeeded")])
         self.refused("show", NO_TASK, status=3)
@@ -186,7 +198,8 @@ class Changes(Tasks):
         self.assertEqual([each["ok"] for each in result["results"]], [False, False, True])
         self.assertEqual([each.get("error", {}).get("code") for each in result["results"]],
                          ["failed_precondition", "not_found", None])
-        self.refused("cancel", NO_TASK, status=3)
+        self.assertEqual(self.refused("cancel", NO_TASK, status=3).partition(": ")[2],
+                         self.refused("show", NO_TASK, status=3).partition(": ")[2])
 
     def test_retry_begins_a_new_cycle(self):
         task = self.submit("q", "--attempts", "1")
@@ -234,6 +247,30 @@ class Watch(Tasks):
         self.assertIn("succeeded", self.jack("watch", task, "--after", "0"))
         self.assertEqual(self.jack("watch", task), "")
         self.refused("watch", NO_TASK, status=3)
+
+    # It stopped at the first terminal event, that of an older cycle.
+    def test_a_task_that_was_retried_is_followed_to_its_last_end(self):
+        task = self.submit("q")
+        for _ in range(2):
+            self.jack("cancel", task)
+            self.jack("retry", task)
+        self.work("q", "true")
+        events = [json.loads(line) for line in
+                  self.jack("watch", task, "--after", "0", "--json").splitlines()]
+        kinds = [event["event"] for event in events]
+        self.assertEqual(kinds.count("cancelled"), 2)
+        self.assertEqual(kinds[-1], "succeeded")
+
+        first_end = kinds.index("cancelled")
+        for after, rest in ((first_end - 1, kinds[first_end:]), (first_end, kinds[first_end + 1:]),
+                            (len(events) - 2, kinds[-1:])):
+            again = self.jack("watch", task, "--after", events[after]["position"], "--json")
+            self.assertEqual([json.loads(line)["event"] for line in again.splitlines()], rest)
+
+    def test_what_is_over_is_told_in_good_english(self):
+        task = self.submit("q")
+        self.jack("cancel", task)
+        self.assertIn("was cancelled already", self.run_jack("watch", task).stderr.decode())
 
     def test_it_goes_on_over_restarts_without_gap_or_repeat(self):
         watch = self.start("watch", "q", "--after", "0", "--json", "--max", "4")

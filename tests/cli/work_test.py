@@ -79,6 +79,8 @@ class Outcomes(Worker):
             state, error = self.outcome(task)
             self.assertEqual(state, "failed")
             self.assertIn("payload_too_large", error)
+            # Of much too large a result it named the most that any engine could take.
+            self.assertIn("the limit is 1048576", error)
             self.assertEqual(len(self.attempts(task)), 1)
 
     def test_output_without_end_is_cut_off(self):
@@ -205,7 +207,6 @@ class Ends(Worker):
 
     def test_what_the_engine_refuses_is_4(self):
         self.refused("work", "no name", "--", "true", status=4)
-        self.refused("work", "q", "--jobs", "0", "--", "true", status=4)
 
     def test_max_is_a_number_of_tasks(self):
         tasks = [self.submit("q") for _ in range(3)]
@@ -345,6 +346,15 @@ class Deaths(Worker):
         self.kill_engine()
         worker = self.start_work("q", "--until-empty", "--verbose", "true")
         self.stop_when_ready(worker)
+
+    # It told that the task was given back.
+    def test_verbose_tells_of_a_cancelled_task_that_its_command_was_stopped(self):
+        begun = self.gate("begun")
+        task = self.submit("q")
+        worker = self.start_work("q", "--max", "1", "--verbose", "echo > begun; sleep 1000")
+        begun.wait()
+        self.jack("cancel", task)
+        self.assertRegex(self.end(worker), rf"task {task} of q, attempt 1, was stopped after")
 
     def stop_when_ready(self, worker):
         # It takes signals in order once it has blocked them; before that they end it as usual.
