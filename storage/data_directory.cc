@@ -1,8 +1,9 @@
 #include "storage/data_directory.h"
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <charconv>
-#include <cstring>
 #include <filesystem>
 #include <string_view>
 #include <utility>
@@ -13,6 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "storage/system_error.h"
+
 namespace jack {
 namespace {
 
@@ -22,10 +25,9 @@ constexpr std::chrono::seconds kFreeBytesAge{1};
 constexpr std::size_t kSmallFileBytesMax = 256;
 constexpr std::string_view kHexDigits = "0123456789abcdef";
 
-Error system_error(const std::string& what) {
-  const bool full = errno == ENOSPC || errno == EDQUOT;
-  return {full ? Code::storage_full : Code::unavailable, what + ": " + std::strerror(errno)};
-}
+// What can be in a data directory before its first engine: the lock, where that engine came no
+// further, and what people put there.
+constexpr std::array<std::string_view, 4> kMayComeFirst = {"lock", "reserve", "jack.toml", "keys"};
 
 // Closes a descriptor at the end of a scope.
 class Descriptor {
@@ -82,18 +84,53 @@ Result<void> replace_small_file(const std::string& directory, const std::string&
   return sync_directory(directory);
 }
 
+// Whether an engine has made this folder its own, or nothing is in it but what is put there for
+// one.
+Result<bool> is_for_an_engine(const std::string& path) {
+  std::error_code failed;
+  if (fs::exists(path + "/engine.id", failed)) return true;
+  for (fs::directory_iterator entry(path, failed), end; !failed && entry != end;
+       entry.increment(failed)) {
+    const std::string name = entry->path().filename().string();
+    if (std::ranges::find(kMayComeFirst, name) == kMayComeFirst.end()) return false;
+  }
+  if (failed) return system_error("cannot read " + path, failed.value());
+  return true;
+}
+
+// Others may not read payloads in a folder that was there before. One that is used for other things
+// is not ours to close.
+Result<void> take_over(const std::string& path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0) return system_error("cannot look at " + path);
+  if (!S_ISDIR(status.st_mode)) {
+    return Error{Code::failed_precondition, path + " is no directory; choose another"};
+  }
+  if (status.st_uid != ::geteuid() && ::geteuid() != 0) {
+    return Error{Code::permission_denied,
+                 path + " belongs to somebody else; choose another data directory"};
+  }
+  if ((status.st_mode & 077) == 0) return {};
+  const Result<bool> ours = is_for_an_engine(path);
+  if (!ours) return ours.error();
+  if (!*ours) {
+    return Error{Code::failed_precondition,
+                 path +
+                     " holds other things and is open to other users: choose another data "
+                     "directory, or close it yourself with `chmod 700`"};
+  }
+  if (::chmod(path.c_str(), 0700) != 0) return system_error("cannot make " + path + " private");
+  return {};
+}
+
 Result<void> make_directory(const std::string& path) {
   std::error_code failed;
   const fs::path parent = fs::path(path).parent_path();
   fs::create_directories(parent, failed);
-  if (failed) {
-    return Error{Code::unavailable, "cannot make " + parent.string() + ": " + failed.message()};
-  }
+  if (failed) return system_error("cannot make " + parent.string(), failed.value());
   if (::mkdir(path.c_str(), 0700) == 0) return sync_directory(parent.string());
   if (errno != EEXIST) return system_error("cannot make " + path);
-  // Others may not read payloads in a folder that was there before.
-  if (::chmod(path.c_str(), 0700) != 0) return system_error("cannot make " + path + " private");
-  return {};
+  return take_over(path);
 }
 
 Error in_use(const std::string& path, int lock) {
@@ -165,10 +202,6 @@ Result<std::unique_ptr<DataDirectory>> DataDirectory::open(const DataDirectoryOp
   const Result<LastStop> last = read_last_stop(path);
   if (!last) return last.error();
   directory->last_stop_ = *last;
-  if (options.inspect) return directory;
-  const std::string running =
-      "running " + std::to_string(unix_ms(clock.wall_now())) + " " + std::to_string(::getpid());
-  if (Result<void> marked = directory->mark(running); !marked) return marked.error();
   return directory;
 }
 
@@ -215,6 +248,11 @@ Result<void> DataDirectory::mark(const std::string& text) {
   Result<void> marked = replace_small_file(path_, "last-stop", text + "\n");
   if (marked || marked.error().code != Code::storage_full || !reserve_->release()) return marked;
   return replace_small_file(path_, "last-stop", text + "\n");
+}
+
+Result<void> DataDirectory::begin_run() {
+  return mark("running " + std::to_string(unix_ms(clock_.wall_now())) + " " +
+              std::to_string(::getpid()));
 }
 
 Result<void> DataDirectory::stop_cleanly() {

@@ -3,7 +3,8 @@
 //
 //   lock         held (flock) while an engine runs; contains its process id
 //   engine.id    32 hexadecimal digits: the engine's permanent id
-//   last-stop    "running <ms> <pid>" while it runs, "clean <ms>" once it has stopped in order
+//   last-stop    "running <ms> <pid>" while it takes work, "clean <ms>" once it has stopped in
+//                order
 //   journal.db   storage/journal_table.h
 //   tasks.db     storage/task_store.h
 //   reserve      storage/reserve.h
@@ -39,18 +40,20 @@ struct LastStop {
 struct DataDirectoryOptions {
   std::string path;                        // made, with its parents, where missing
   std::uint64_t reserve_bytes = 64 << 20;  // one flush, one checkpoint, a settle per live lease
-  // To look at what an engine left: takes the lock, but does not count as a run.
-  bool inspect = false;
 };
 
 // The loop's thread, except for reserve().
 class DataDirectory {
  public:
-  // Takes the lock and marks the engine as running. `clock` is used as long as the directory.
+  // Takes the lock. `clock` is used as long as the directory. A folder that was there is closed to
+  // other users where it is empty or an engine's already; another one has to be closed by whoever
+  // uses it.
   //
-  // Errors: unavailable   in use (the message names the process), or it cannot be made or read
-  //         storage_full  no room even for its small files
-  //         corruption    engine.id or last-stop is not what was written
+  // Errors: unavailable          in use (the message names the process), or it cannot be read
+  //         permission_denied    it, or the folder it would be in, belongs to somebody else
+  //         failed_precondition  it holds other things and is open to others, or is no directory
+  //         storage_full         no room even for its small files
+  //         corruption           engine.id or last-stop is not what was written
   static Result<std::unique_ptr<DataDirectory>> open(const DataDirectoryOptions& options,
                                                      const Clock& clock);
 
@@ -60,7 +63,13 @@ class DataDirectory {
 
   DataDirectory(const DataDirectory&) = delete;
   DataDirectory& operator=(const DataDirectory&) = delete;
-  ~DataDirectory();  // gives the lock back; unless stop_cleanly() came first, the stop is unclean
+  ~DataDirectory();  // gives the lock back
+
+  // Marks the engine as running: from here on the stop is unclean unless stop_cleanly() comes. To
+  // be called once it takes work, so that a start that is merely refused (a port in use, a key that
+  // is missing) is not taken for a crash.
+  // Errors: storage_full, unavailable
+  Result<void> begin_run();
 
   // To be called once journal and store are closed and nothing is left to recover.
   Result<void> stop_cleanly();

@@ -1,28 +1,24 @@
 #include "storage/reserve.h"
 
-#include <cerrno>
-#include <cstring>
-
 #include <fcntl.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
+
+#include "storage/system_error.h"
 
 namespace jack {
 
 Result<std::uint64_t> free_bytes_at(const std::string& path) {
   struct statvfs volume {};
   if (::statvfs(path.c_str(), &volume) != 0) {
-    return Error{Code::unavailable,
-                 "cannot tell the free space of " + path + ": " + std::strerror(errno)};
+    return system_error("cannot tell the free space of " + path);
   }
   return static_cast<std::uint64_t>(volume.f_bavail) * volume.f_frsize;
 }
 
 Result<std::unique_ptr<Reserve>> Reserve::open(std::string path, std::uint64_t bytes) {
   const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (file < 0) {
-    return Error{Code::unavailable, "cannot make " + path + ": " + std::strerror(errno)};
-  }
+  if (file < 0) return system_error("cannot make " + path);
   std::unique_ptr<Reserve> reserve(new Reserve(std::move(path), file, bytes));
   const std::lock_guard lock(reserve->mutex_);
   reserve->held_ = reserve->set_aside();

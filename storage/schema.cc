@@ -2,12 +2,12 @@
 
 #include <array>
 #include <cerrno>
-#include <cstring>
 
 #include <fcntl.h>
 #include <unistd.h>
 
 #include "storage/sqlite.h"
+#include "storage/system_error.h"
 
 namespace jack {
 namespace {
@@ -73,15 +73,13 @@ Result<void> check_header(const std::string& path, const Schema& schema) {
   const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (file < 0) {
     if (errno == ENOENT) return {};
-    return Error{Code::unavailable, "cannot read " + path + ": " + std::strerror(errno)};
+    return system_error("cannot read " + path);
   }
   std::array<char, kHeaderBytes> header{};
   const ssize_t got = ::pread(file, header.data(), header.size(), 0);
   const int failed_with = errno;
   ::close(file);
-  if (got < 0) {
-    return Error{Code::unavailable, "cannot read " + path + ": " + std::strerror(failed_with)};
-  }
+  if (got < 0) return system_error("cannot read " + path, failed_with);
   if (got == 0) return {};
   if (static_cast<std::size_t>(got) < kHeaderBytes ||
       std::string_view(header.data(), kMagic.size()) != kMagic) {

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstring>
 #include <filesystem>
 #include <optional>
 #include <vector>
@@ -13,6 +12,7 @@
 #include <unistd.h>
 
 #include "engine/assert.h"
+#include "storage/system_error.h"
 #include "storage/wal_check.h"
 
 namespace jack {
@@ -36,11 +36,6 @@ constexpr std::array<std::pair<int, int>, 10> kLimits{{
     {SQLITE_LIMIT_TRIGGER_DEPTH, 1},
     {SQLITE_LIMIT_WORKER_THREADS, 0},
 }};
-
-Error system_error(const std::string& what) {
-  const bool full = errno == ENOSPC || errno == EDQUOT;
-  return {full ? Code::storage_full : Code::unavailable, what + ": " + std::strerror(errno)};
-}
 
 Result<void> sync_directory_of(const std::string& path) {
   const std::string directory = std::filesystem::path(path).parent_path().string();

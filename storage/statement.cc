@@ -39,7 +39,9 @@ Code code_of(int sqlite_code, int system_error) {
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
     case SQLITE_CANTOPEN:
-    case SQLITE_PERM: return Code::unavailable;
+    case SQLITE_PERM:
+      return system_error == EACCES || system_error == EPERM ? Code::permission_denied
+                                                             : Code::unavailable;
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB: return Code::corruption;
     case SQLITE_IOERR:

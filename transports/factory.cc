@@ -202,6 +202,7 @@ void Engine::Impl::run(std::promise<Result<void>> opened) {
     Loop loop({clock, *parts->transport, *parts->store, **router}, loop_options(*parts));
     Driver driver({clock, *parts->transport, *parts->store, **router, wake_, loop});
     Result<void> started = driver.start();
+    if (started && parts->directory) started = parts->directory->begin_run();
     const bool runs = started.has_value();
     opened.set_value(std::move(started));
     if (!runs) return;

@@ -167,7 +167,8 @@ Command serve_command() {
           "also for other machines, whose keys `jack keys` makes")
       .status(ExitStatus::done, "it was told to stop and has")
       .status(ExitStatus::refused,
-              "the configuration is wrong, or the files are of a newer version")
+              "the configuration is wrong, the files are of a newer version, or DIR holds other "
+              "things and is open to other users")
       .status(ExitStatus::no_engine, "the data directory or an address is in use")
       .status(ExitStatus::not_permitted,
               "beyond this machine without keys, or the directory is somebody else's")

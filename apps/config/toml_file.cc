@@ -1,7 +1,6 @@
 #include "apps/config/toml_file.h"
 
 #include <cerrno>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -12,6 +11,7 @@
 #include <toml++/toml.h>
 
 #include "apps/config/setting.h"
+#include "storage/system_error.h"
 
 namespace jack::app {
 namespace {
@@ -104,15 +104,13 @@ Result<std::optional<std::string>> read_file(const std::string& path) {
   if (failed == std::errc::no_such_file_or_directory || failed == std::errc::not_a_directory) {
     return std::optional<std::string>();
   }
-  if (failed) return Error{Code::unavailable, fmt::format("{}: {}", path, failed.message())};
+  if (failed) return system_error("cannot read " + path, failed.value());
   if (bytes > kFileBytesMax) {
     return Error{Code::invalid_argument, fmt::format("{}: longer than 1 MiB", path)};
   }
   std::ifstream file(path, std::ios::binary);
   std::string text{std::istreambuf_iterator<char>(file), {}};
-  if (!file) {
-    return Error{Code::unavailable, fmt::format("{}: {}", path, std::strerror(errno))};
-  }
+  if (!file) return system_error("cannot read " + path);
   return std::optional<std::string>(std::move(text));
 }
 

@@ -16,7 +16,7 @@ using FileSettings = std::map<std::string, std::vector<std::string>>;
 // Nothing where there is no such file. Paths in it become absolute.
 // Errors: invalid_argument  not TOML, an unknown key, a value of the wrong kind; the message begins
 //                           with file and line
-//         unavailable       the file cannot be read
+//         permission_denied, unavailable  the file cannot be read
 Result<std::optional<FileSettings>> read_toml_file(const std::string& path);
 
 }  // namespace jack::app

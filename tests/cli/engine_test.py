@@ -74,6 +74,93 @@ class Serve(EngineTest):
     def test_the_directory_is_for_its_owner_alone(self):
         self.serve()
         self.assertEqual(stat.S_IMODE(self.data_dir.stat().st_mode), 0o700)
+    # libzmq takes a port modulo 65536 and listened on another one, without a word.
+    def test_an_address_that_is_none_is_2_and_says_what_is_missing(self):
+        for address, fault in (("tcp://127.0.0.1:99999", "port"), ("tcp://127.0.0.1", "no port"),
+                               ("tcp://:7077", "no host"), ("127.0.0.1:7077", "ipc:///PATH")):
+            complaint = self.refused("serve", "--listen", address, status=2)
+            self.assertIn("--listen", complaint)
+            self.assertIn(fault, complaint)
+            self.refused("ls", "--engine", address, status=2)
+        self.refused("ls", "--engine", "tcp://127.0.0.1:0", status=2)
+        # What a configuration says is the engine's to refuse.
+        self.assertIn("port", self.refused("serve", status=4, JACK_LISTEN="tcp://127.0.0.1:99999"))
+
+    # `jack serve --data-dir ~` closed a home to everybody else, without a word.
+    def test_a_folder_with_other_things_is_not_closed_to_others(self):
+        home = self.folder / "home"
+        home.mkdir()
+        home.chmod(0o755)
+        (home / "letter.txt").touch()
+        complaint = self.refused("serve", "--data-dir", home, status=4)
+        self.assertIn("chmod 700", complaint)
+        self.assertEqual(stat.S_IMODE(home.stat().st_mode), 0o755)
+        self.assertEqual(os.listdir(home), ["letter.txt"])
+        home.chmod(0o700)
+        self.serve("--data-dir", home)
+
+    # These ended with 5, as if no engine had answered.
+    def test_what_belongs_to_somebody_else_is_7(self):
+        self.stop(self.serve())
+        closed = self.folder / "closed"
+        closed.mkdir(mode=0o700)
+        self.folder.chmod(0o755)
+        secret = self.folder / "secret.toml"
+        secret.touch(mode=0o600)
+        stranger = {"user": 65534, "group": 65534} if os.geteuid() == 0 else {}
+        if not stranger:  # who may not become another user can lock himself out instead
+            for path in (self.data_dir, closed, secret):
+                self.addCleanup(path.chmod, 0o700)
+                path.chmod(0)
+        for arguments in (["serve"], ["serve", "--data-dir", closed],
+                          ["serve", "--data-dir", closed / "below"],
+                          ["config", "--config", secret], ["doctor"]):
+            process = self.start(*arguments, **stranger)
+            complaint = self.end(process, status=7)
+            self.assertIn("somebody else", complaint, arguments)
+
+    # The next start, and the doctor, told of a crash.
+    def test_a_start_that_is_refused_is_no_crash(self):
+        self.stop(self.serve())
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            port = other.getsockname()[1]
+            self.refused("serve", "--listen", f"tcp://127.0.0.1:{port}", status=5)
+        self.refused("serve", "--listen", "tcp://0.0.0.0:0", status=7)
+        ended = self.run_jack("serve", "--set", "limits.timers_per_tick_max=0")
+        self.assertEqual(ended.returncode, 4)
+        self.assertIn("in order", self.findings()["last stop"]["text"])
+        self.assertNotIn("did not stop in order", self.stop(self.serve()))
+
+    # The client looked for a socket file that there was not and said that no engine answers.
+    def test_an_engine_that_only_takes_keys_is_found_by_its_directory(self):
+        key_file = self.jack("keys", "new", "--curve", "laptop").strip()
+        engine = self.serve("--listen", "tcp://127.0.0.1:0")
+        address = engine.ready.split()[-1]
+        complaint = self.refused("ls", status=7)
+        self.assertIn(address, complaint)
+        self.assertIn("--key-file", complaint)
+        self.jack("ls", "--key-file", key_file, "--engine-key-file",
+                  self.data_dir / "keys/engine.pub")
+
+    def test_a_second_signal_ends_it_at_once(self):
+        self.stop(self.serve())
+        # Somebody reads the journal, which the engine wants for itself: it waits two seconds.
+        reader = sqlite3.connect(self.data_dir / "journal.db")
+        self.addCleanup(reader.close)
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM entry").fetchall()
+        engine = self.start("serve")
+        lock = self.data_dir / "lock"
+        end = time.monotonic() + PATIENCE
+        while lock.read_text().strip() != str(engine.pid):  # by now it listens to signals
+            self.assertLess(time.monotonic(), end)
+            time.sleep(0.001)
+        engine.send_signal(signal.SIGINT)
+        engine.send_signal(signal.SIGTERM)
+        self.assertIn("told twice", self.end(engine, status=-signal.SIGTERM))
+        reader.close()
+        self.serve()
+
         for name in ("jack.sock", "journal.db", "tasks.db", "lock"):
             self.assertEqual(stat.S_IMODE((self.data_dir / name).stat().st_mode) & 0o077, 0, name)
 

@@ -1,5 +1,7 @@
 #include "storage/data_directory.h"
 
+#include <fstream>
+
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -19,6 +21,18 @@ std::unique_ptr<DataDirectory> opened(const std::string& path, const Clock& cloc
   Result<std::unique_ptr<DataDirectory>> directory = DataDirectory::open(at(path), clock);
   if (!directory) FAIL(directory.error().message);
   return std::move(*directory);
+}
+
+// As an engine that takes work.
+std::unique_ptr<DataDirectory> running(const std::string& path, const Clock& clock) {
+  std::unique_ptr<DataDirectory> directory = opened(path, clock);
+  REQUIRE(directory->begin_run());
+  return directory;
+}
+
+Code refusal_at(const std::string& path, const Clock& clock) {
+  const Result<std::unique_ptr<DataDirectory>> directory = DataDirectory::open(at(path), clock);
+  return directory ? Code::ok : directory.error().code;
 }
 
 unsigned mode_of(const std::string& path) {
@@ -43,14 +57,48 @@ TEST_CASE("a data directory is made private, with its parents") {
   CHECK(directory->journal_path() == path + "/journal.db");
 }
 
-TEST_CASE("a folder that others could read is made private") {
+TEST_CASE("a folder that others could read is made private if it is empty or an engine's") {
   const TemporaryDirectory temporary;
   const TestClock clock;
+  for (const char* const before : {"nothing", "jack.toml", "an engine"}) {
+    if (before == std::string("jack.toml")) std::ofstream(temporary.file(before)) << "";
+    REQUIRE(::chmod(temporary.path().c_str(), 0755) == 0);
+
+    opened(temporary.path(), clock);
+
+    INFO(before);
+    CHECK(mode_of(temporary.path()) == 0700);
+    if (before == std::string("nothing")) {
+      for (const char* const made : {"engine.id", "lock", "reserve"}) {
+        REQUIRE(::unlink(temporary.file(made).c_str()) == 0);
+      }
+    }
+  }
+}
+
+// `jack serve --data-dir ~` closed a home to everybody else, without a word.
+TEST_CASE("a folder that holds other things is not closed to others, but refused") {
+  const TemporaryDirectory temporary;
+  const TestClock clock;
+  std::ofstream(temporary.file("letter.txt")) << "Dear reader";
   REQUIRE(::chmod(temporary.path().c_str(), 0755) == 0);
 
-  opened(temporary.path(), clock);
+  CHECK(refusal_at(temporary.path(), clock) == Code::failed_precondition);
 
-  CHECK(mode_of(temporary.path()) == 0700);
+  CHECK(mode_of(temporary.path()) == 0755);
+  CHECK(::access(temporary.file("lock").c_str(), F_OK) != 0);
+  REQUIRE(::chmod(temporary.path().c_str(), 0700) == 0);
+  CHECK(refusal_at(temporary.path(), clock) == Code::ok);
+}
+
+TEST_CASE("a file in place of a data directory is refused as it is") {
+  const TemporaryDirectory temporary;
+  const TestClock clock;
+  std::ofstream(temporary.file("file")) << "";
+  REQUIRE(::chmod(temporary.file("file").c_str(), 0644) == 0);
+
+  CHECK(refusal_at(temporary.file("file"), clock) == Code::failed_precondition);
+  CHECK(mode_of(temporary.file("file")) == 0644);
 }
 
 TEST_CASE("a second engine on a data directory is refused and hears who holds it") {
@@ -83,7 +131,7 @@ TEST_CASE("the next start knows whether the last stop was clean, and when") {
   const TemporaryDirectory temporary;
   TestClock clock;
   const WallTime start = clock.wall;
-  std::unique_ptr<DataDirectory> directory = opened(temporary.path(), clock);
+  std::unique_ptr<DataDirectory> directory = running(temporary.path(), clock);
   CHECK(directory->last_stop().kind == LastStop::Kind::never_ran);
 
   SECTION("clean") {
@@ -101,12 +149,11 @@ TEST_CASE("the next start knows whether the last stop was clean, and when") {
     CHECK(directory->last_stop().kind == LastStop::Kind::unclean);
     CHECK(directory->last_stop().at == start);
   }
-  SECTION("inspecting does not count as a run") {
+  // A start that was refused because of a port in use was told as a crash by the next one.
+  SECTION("to open it does not count as a run") {
     REQUIRE(directory->stop_cleanly());
     directory.reset();
-    DataDirectoryOptions options = at(temporary.path());
-    options.inspect = true;
-    CHECK(DataDirectory::open(options, clock));
+    opened(temporary.path(), clock);
     CHECK(DataDirectory::read_last_stop(temporary.path())->kind == LastStop::Kind::clean);
   }
 }
