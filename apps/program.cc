@@ -66,6 +66,7 @@ ExitStatus run_arguments(const std::vector<std::string>& arguments) {
     print(fmt::format("jack {}\n", version()));
     return ExitStatus::done;
   }
+  if (name == "help" && arguments.size() > 1) return run_arguments({arguments[1], "--help"});
   if (asks_for_help(name) || name == "help") {
     print(help_of(commands));
     return ExitStatus::done;

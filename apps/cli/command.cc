@@ -3,7 +3,7 @@
 namespace jack::app {
 
 Command& Command::flag(std::string names, bool& target, std::string help) {
-  add({std::move(names), {}, std::move(help), false, false, {}, [&target](std::string_view) {
+  add({std::move(names), {}, std::move(help), false, false, {}, false, [&target](std::string_view) {
          target = true;
          return Result<void>();
        }});
@@ -19,6 +19,11 @@ Command& Command::rest(std::string name, std::vector<std::string>& target, std::
 
 Command& Command::choices(std::vector<std::string> choices) {
   options_.back().choices = std::move(choices);
+  return *this;
+}
+
+Command& Command::above_zero() {
+  options_.back().above_zero = true;
   return *this;
 }
 

@@ -24,6 +24,7 @@ struct Option {
   bool required = false;
   bool repeated = false;
   std::vector<std::string> choices;  // all values there are; empty: others than these
+  bool above_zero = false;           // a number that is at least 1
   TakeValue take;                    // of a flag: is called with an empty text
 };
 
@@ -46,6 +47,7 @@ class Command {
          false,
          is_vector(target),
          {},
+         false,
          [&target](std::string_view text) { return read_value(text, target); }});
     return *this;
   }
@@ -64,6 +66,7 @@ class Command {
          required,
          is_vector(target),
          {},
+         false,
          [&target](std::string_view text) { return read_value(text, target); }});
     return *this;
   }
@@ -73,6 +76,7 @@ class Command {
 
   // Of the option or argument that was added last.
   Command& choices(std::vector<std::string> choices);
+  Command& above_zero();
 
   // For the help, in this order.
   Command& details(std::string paragraph);

@@ -104,7 +104,8 @@ std::string help_of(const std::vector<Command>& commands) {
   for (const Command& command : commands) entries.push_back({command.name(), command.summary()});
   text += section("Commands", entries);
   text +=
-      "\n`jack COMMAND --help` tells more, with examples. `jack --version` prints the version.\n"
+      "\n`jack COMMAND --help` (or `jack help COMMAND`) tells more, with examples. `jack "
+      "--version` prints the version.\n"
       "\nExit status: 0 done, 1 the task did not succeed, 2 wrong usage, 3 not found, 4 refused,\n"
       "5 no engine, 6 timed out waiting, 7 not permitted, 70 internal.\n";
   return text;
@@ -130,7 +131,9 @@ std::string help_of(const Command& command) {
   text += examples_text(command.examples());
 
   std::vector<Entry> statuses;
-  for (const auto& [status, meaning] : command.statuses()) {
+  auto sorted = command.statuses();
+  std::ranges::stable_sort(sorted, {}, [](const auto& each) { return each.first; });
+  for (const auto& [status, meaning] : sorted) {
     statuses.push_back({std::to_string(static_cast<int>(status)), meaning});
   }
   return text + section("Exit status", statuses);

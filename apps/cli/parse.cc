@@ -19,7 +19,11 @@ Result<void> take(const Option& option, const std::string& value) {
   if (!option.choices.empty() && std::ranges::count(option.choices, value) == 0) {
     return refuse(fmt::format("'{}' is none of {}", value, fmt::join(option.choices, ", ")));
   }
-  return option.take(value);
+  Result<void> taken = option.take(value);
+  if (std::uint64_t number = 1; taken && option.above_zero && read_value(value, number)) {
+    if (number == 0) return refuse("must be at least 1");
+  }
+  return taken;
 }
 
 // CLI11 calls this with all values of an option, or with "true" for a flag.

@@ -1,9 +1,11 @@
 #include "apps/cli/values.h"
 
+#include <cerrno>
 #include <charconv>
 #include <cmath>
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "apps/text/date.h"
 #include "apps/text/duration.h"
@@ -109,6 +111,16 @@ Result<void> read_value(std::string_view text, std::pair<std::string, std::strin
   const std::size_t sign = text.find('=');
   if (sign == std::string_view::npos || sign == 0) return wrong(text, "NAME=VALUE");
   target = {std::string(text.substr(0, sign)), std::string(text.substr(sign + 1))};
+  return {};
+}
+
+Result<void> read_value(std::string_view text, InputFile& target) {
+  std::string path(text);
+  // Whether it may be read is another question, which whoever opens it answers.
+  if (::access(path.c_str(), F_OK) != 0 && (errno == ENOENT || errno == ENOTDIR)) {
+    return Error{Code::invalid_argument, fmt::format("there is no file '{}'", text)};
+  }
+  target.path = std::move(path);
   return {};
 }
 

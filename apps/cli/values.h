@@ -49,6 +49,12 @@ Result<void> read_value(std::string_view text, std::vector<T>& target) {
 // "1042.3": what a Position is read back from.
 std::string text_of(Position position);
 
+// A file that is read, as far as a command line can tell: there is one of that name.
+struct InputFile {
+  std::string path;
+};
+Result<void> read_value(std::string_view text, InputFile& target);
+
 // The parts of "a,b,c"; empty ones are left out.
 std::vector<std::string> split_list(std::string_view text);
 

@@ -1,26 +1,29 @@
 #include "apps/commands/connection.h"
 
-#include <fmt/format.h>
-
 #include "engine/wire/endpoint.h"
 
 namespace jack::app {
-namespace {
-
-void add_flag(SettingsInput& input, const std::string& name, const std::string& key,
-              const std::optional<std::string>& text) {
-  if (text) input.flags.push_back({name, key, {*text}});
-}
-
-}  // namespace
 
 Result<void> read_value(std::string_view text, Endpoint& target) {
-  if (!text.starts_with("ipc://") && !text.starts_with("tcp://")) {
-    return Error{Code::invalid_argument,
-                 fmt::format("'{}' is no endpoint; write ipc:///PATH or tcp://HOST:PORT", text)};
-  }
-  target.text = text;
-  return {};
+  const Result<void> checked = wire::check_endpoint(text, wire::Use::connect);
+  if (checked) target.text = text;
+  return checked;
+}
+
+Result<void> read_value(std::string_view text, ListenEndpoint& target) {
+  const Result<void> checked = wire::check_endpoint(text, wire::Use::listen);
+  if (checked) target.text = text;
+  return checked;
+}
+
+void add_flag(SettingsInput& input, std::string name, std::string key,
+              const std::optional<std::string>& text) {
+  if (text) input.flags.push_back({std::move(name), std::move(key), {*text}});
+}
+
+void add_flag(SettingsInput& input, std::string name, std::string key,
+              const std::optional<InputFile>& file) {
+  if (file) input.flags.push_back({std::move(name), std::move(key), {file->path}});
 }
 
 void add_data_dir_flags(Command& command, EngineFlags& flags) {
@@ -47,7 +50,8 @@ SettingsInput settings_input(const EngineFlags& flags) {
   SettingsInput input;
   input.variable = process_variable;
   input.default_data_dir = wire::default_data_dir();
-  input.config_file = flags.config_file.value_or("");
+  input.variable_names = process_variable_names();
+  if (flags.config_file) input.config_file = flags.config_file->path;
   if (flags.engine) input.flags.push_back({"--engine", "engine", {flags.engine->text}});
   add_flag(input, "--data-dir", "data_dir", flags.data_dir);
   add_flag(input, "--key-file", "client.key_file", flags.key_file);

@@ -20,13 +20,25 @@ struct Endpoint {
 };
 Result<void> read_value(std::string_view text, Endpoint& target);
 
+// The same where an engine is to listen: the port can be 0, and the path of any length.
+struct ListenEndpoint {
+  std::string text;
+};
+Result<void> read_value(std::string_view text, ListenEndpoint& target);
+
+// Sets a setting, where the flag was given.
+void add_flag(SettingsInput& input, std::string name, std::string key,
+              const std::optional<std::string>& text);
+void add_flag(SettingsInput& input, std::string name, std::string key,
+              const std::optional<InputFile>& file);
+
 // The flags of all commands that need settings. Empty: not given.
 struct EngineFlags {
   std::optional<Endpoint> engine;
   std::optional<std::string> data_dir;
-  std::optional<std::string> config_file;
-  std::optional<std::string> key_file;
-  std::optional<std::string> engine_key_file;
+  std::optional<InputFile> config_file;
+  std::optional<InputFile> key_file;
+  std::optional<InputFile> engine_key_file;
 };
 
 // --data-dir and --config.

@@ -46,10 +46,6 @@ Result<TaskPage> list_pages(Client& client, const ListFlags& flags) {
 }
 
 Result<ExitStatus> ls(const ListFlags& flags) {
-  if (flags.limit == 0) {
-    complain("--limit: must be above 0");
-    return ExitStatus::usage;
-  }
   Result<Connection> connection = Connection::open(flags.engine);
   if (!connection) return connection.error();
   const Result<TaskPage> page = list_pages(connection->client(), flags);
@@ -101,6 +97,7 @@ Command ls_command() {
       .choices({"scheduled", "queued", "running", "succeeded", "failed", "cancelled", "expired"})
       .flag("--unfinished,-u", flags->unfinished, "only tasks that have not ended")
       .option("--limit,-n", "N", flags->limit, "at most so many (default: 50)")
+      .above_zero()
       .option("--before", "ID", flags->before, "only tasks older than this one: the next page")
       .flag("--json", flags->json, "print {\"tasks\": […], \"more\": …}")
       .example("jack ls", "the newest tasks")

@@ -31,13 +31,13 @@ struct SetFlag {
 
 struct ServeFlags {
   EngineFlags engine;
-  std::vector<Endpoint> listen;
+  std::vector<ListenEndpoint> listen;
   std::optional<std::string> durability;
   std::optional<std::string> transport;
   std::optional<std::string> log_format;
   std::optional<std::string> log_level;
-  std::optional<std::string> key_file;
-  std::optional<std::string> allowed_keys_file;
+  std::optional<InputFile> key_file;
+  std::optional<InputFile> allowed_keys_file;
   bool keep_journal = false;
   std::vector<SetFlag> set;
   bool json = false;
@@ -58,19 +58,16 @@ Result<void> read_value(std::string_view text, SetFlag& target) {
 Result<Settings> settings_of(const ServeFlags& flags) {
   SettingsInput input = settings_input(flags.engine);
   for (const SetFlag& set : flags.set) input.flags.push_back(set.flag);
-  const auto add = [&](std::string name, std::string key, const std::optional<std::string>& text) {
-    if (text) input.flags.push_back({std::move(name), std::move(key), {*text}});
-  };
-  add("--durability", "durability", flags.durability);
-  add("--transport", "transport", flags.transport);
-  add("--log-format", "log.format", flags.log_format);
-  add("--log-level", "log.level", flags.log_level);
-  add("--key-file", "curve.key_file", flags.key_file);
-  add("--allowed-keys-file", "curve.allowed_keys_file", flags.allowed_keys_file);
+  add_flag(input, "--durability", "durability", flags.durability);
+  add_flag(input, "--transport", "transport", flags.transport);
+  add_flag(input, "--log-format", "log.format", flags.log_format);
+  add_flag(input, "--log-level", "log.level", flags.log_level);
+  add_flag(input, "--key-file", "curve.key_file", flags.key_file);
+  add_flag(input, "--allowed-keys-file", "curve.allowed_keys_file", flags.allowed_keys_file);
   if (flags.keep_journal) input.flags.push_back({"--keep-journal", "journal.keep", {"all"}});
   if (!flags.listen.empty()) {
     SettingsInput::Flag listen{"--listen", "listen", {}};
-    for (const Endpoint& endpoint : flags.listen) listen.texts.push_back(endpoint.text);
+    for (const ListenEndpoint& endpoint : flags.listen) listen.texts.push_back(endpoint.text);
     input.flags.push_back(std::move(listen));
   }
   return Settings::load(input);
@@ -134,8 +131,8 @@ Command serve_command() {
   add_data_dir_flags(command, flags->engine);
   command
       .option("--listen", "ENDPOINT", flags->listen,
-              "where it is reached, ipc:///PATH or tcp://HOST:PORT; may be given several times "
-              "(default: ipc://DIR/jack.sock)")
+              "where it is reached, ipc:///PATH or tcp://HOST:PORT, where port 0 takes a free one; "
+              "may be given several times (default: ipc://DIR/jack.sock)")
       .option(
           "--durability", "LEVEL", flags->durability,
           "what an accepted task survives: full, also power loss (the default); normal, a crash "

@@ -106,6 +106,7 @@ void add_spec_flags(Command& command, SubmitFlags& flags) {
       .option("--expires-at", "DATE", spec.expires_at, "start no attempt after this date")
       .option("--timeout", "DURATION", spec.timeout, "how long one attempt may take (default: any)")
       .option("--attempts", "N", spec.max_attempts, "how often it is tried (default: 3)")
+      .above_zero()
       .option("--backoff", "DURATION", spec.backoff.initial,
               "wait before the second attempt (default: 1s)")
       .option("--backoff-factor", "N", flags.backoff_factor,

@@ -1,6 +1,7 @@
 #include "apps/config/setting.h"
 
 #include <algorithm>
+#include <array>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -14,6 +15,11 @@
 
 namespace jack::app {
 namespace {
+
+// What `jack work` sets for its commands; apps/work/environment.h says what is in them.
+constexpr std::array<std::string_view, 10> kTaskVariables = {
+    "JACK_TASK_ID", "JACK_QUEUE",  "JACK_TYPE",     "JACK_ATTEMPT",      "JACK_TOKEN",
+    "JACK_FROM",    "JACK_PARENT", "JACK_REPLY_TO", "JACK_CONTENT_TYPE", "JACK_HEADERS"};
 
 std::vector<Setting> make_settings() {
   const Limits limits;
@@ -111,6 +117,28 @@ std::string variable_of(const Setting& setting) {
     name += c == '.' ? '_' : static_cast<char>(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
   }
   return name;
+}
+
+std::optional<Error> misspelt_variable(std::string_view name) {
+  constexpr std::string_view kPrefix = "JACK_";
+  if (!name.starts_with(kPrefix)) return std::nullopt;
+  if (std::ranges::find(kTaskVariables, name) != kTaskVariables.end()) return std::nullopt;
+  const std::string_view own = name.substr(kPrefix.size());
+  bool in_family = false;
+  std::vector<std::string> known;
+  for (const Setting& setting : all_settings()) {
+    const std::string variable = variable_of(setting);
+    if (variable == name) return std::nullopt;
+    known.push_back(variable.substr(kPrefix.size()));
+    const std::size_t dot = setting.key.find('.');
+    in_family |= dot != std::string::npos && own.starts_with(known.back().substr(0, dot + 1));
+  }
+  const std::optional<std::string> meant = nearest(own, known);
+  if (!meant && !in_family) return std::nullopt;
+  return Error{Code::invalid_argument,
+               fmt::format("{}: there is no such setting{}", name,
+                           meant ? fmt::format("; did you mean {}{}?", kPrefix, *meant)
+                                 : "; `jack config` lists those there are")};
 }
 
 Result<void> check_value(const Setting& setting, const std::vector<std::string>& texts) {

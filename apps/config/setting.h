@@ -2,6 +2,7 @@
 // words.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -35,6 +36,11 @@ const Setting* find_setting(std::string_view key);
 
 // "JACK_LIMITS_RETENTION" for "limits.retention".
 std::string variable_of(const Setting& setting);
+
+// That a variable of this name was meant for a setting and is none: one in the family of settings
+// (JACK_LIMITS_…, JACK_LOG_…), or close to the name of one. Nothing for others: `jack work` sets
+// some for its commands, and an audio server has its own that begin with JACK_.
+std::optional<Error> misspelt_variable(std::string_view name);
 
 // Whether these texts are a value of the setting.
 // Errors: invalid_argument  what they should be

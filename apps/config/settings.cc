@@ -6,6 +6,7 @@
 #include <system_error>
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "apps/cli/values.h"
 
@@ -97,6 +98,15 @@ std::optional<std::string> process_variable(const std::string& name) {
   return value;
 }
 
+std::vector<std::string> process_variable_names() {
+  std::vector<std::string> names;
+  for (char** variable = ::environ; *variable != nullptr; ++variable) {
+    const std::string_view text(*variable);
+    names.emplace_back(text.substr(0, text.find('=')));
+  }
+  return names;
+}
+
 Result<Settings> Settings::load(const SettingsInput& input) {
   Settings settings;
   settings.take_defaults(input);
@@ -130,7 +140,17 @@ Result<void> Settings::take_flags(const SettingsInput& input) {
   return {};
 }
 
+// One that is no setting and was meant to be one would leave the default in force in silence.
+Result<void> Settings::check_variable_names(const SettingsInput& input) {
+  for (const std::string& name : input.variable_names) {
+    const std::optional<Error> wrong = misspelt_variable(name);
+    if (wrong && input.variable(name)) return *wrong;
+  }
+  return {};
+}
+
 Result<void> Settings::take_variables(const SettingsInput& input) {
+  if (Result<void> checked = check_variable_names(input); !checked) return checked;
   for (const Setting& setting : all_settings()) {
     const std::string name = variable_of(setting);
     const std::optional<std::string> text = input.variable(name);

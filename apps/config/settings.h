@@ -44,10 +44,14 @@ struct SettingsInput {
   std::string config_file;  // instead of ./jack.toml; must exist then
   std::string default_data_dir;
   std::function<std::optional<std::string>(const std::string&)> variable;  // by name
+  std::vector<std::string> variable_names;  // of those there are, to find the misspelt ones
 };
 
 // Reads variables of this process; one that is empty counts as not set.
 std::optional<std::string> process_variable(const std::string& name);
+
+// The names of this process' variables.
+std::vector<std::string> process_variable_names();
 
 class Settings {
  public:
@@ -69,6 +73,7 @@ class Settings {
   void take_defaults(const SettingsInput& input);
   Result<void> take_flags(const SettingsInput& input);
   Result<void> take_variables(const SettingsInput& input);
+  static Result<void> check_variable_names(const SettingsInput& input);
   Result<void> take_first_file(const SettingsInput& input);
   Result<void> take_data_dir_file();
   void take(const FileSettings& settings, Source source, const std::string& origin);

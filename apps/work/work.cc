@@ -150,7 +150,9 @@ Command work_command() {
   command.argument("QUEUE", flags->queues, "the queue, or several: QUEUE,QUEUE…")
       .rest("COMMAND [ARG…]", flags->command, "is run once per attempt")
       .option("--jobs,-j", "N", flags->jobs, "how many commands run at a time (default: 1)")
+      .above_zero()
       .option("--max", "N", flags->max, "end after so many attempts were settled")
+      .above_zero()
       .flag("--until-empty", flags->until_empty,
             "end once none of the queues has a queued or running task, whoever runs it; tasks that "
             "are scheduled for later do not count")

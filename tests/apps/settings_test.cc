@@ -8,6 +8,7 @@
 #include <string>
 
 #include "apps/config/toml_file.h"
+#include "apps/work/environment.h"
 #include "tests/catch.hpp"
 
 namespace jack::app {
@@ -53,6 +54,43 @@ class Folder {
   fs::path before_;
   std::string path_;
 };
+
+// JACK_LIMITS_RETENTON=3d was ignored, and tasks were kept for seven days.
+TEST_CASE("a variable that was meant for a setting and is none is refused with the nearest one") {
+  for (const auto& [name, meant] :
+       std::map<std::string, std::string>{{"JACK_LIMITS_RETENTON", "JACK_LIMITS_RETENTION"},
+                                          {"JACK_LOG_LEVLE", "JACK_LOG_LEVEL"},
+                                          {"JACK_DURABILTY", "JACK_DURABILITY"},
+                                          {"JACK_DATADIR", "JACK_DATA_DIR"},
+                                          {"JACK_SESSIONS_NOTHING_LIKE_IT", "jack config"}}) {
+    const auto refusal = misspelt_variable(name);
+    INFO(name);
+    REQUIRE(refusal);
+    CHECK_THAT(refusal->message, test::ContainsSubstring(name + ": "));
+    CHECK_THAT(refusal->message, test::ContainsSubstring(meant));
+
+    Folder folder;
+    folder.variables[name] = "1";
+    SettingsInput input = folder.input();
+    input.variable_names = {"HOME", name};
+    CHECK(Settings::load(input).error() == *refusal);
+    folder.variables.clear();  // empty counts as not set
+    CHECK(Settings::load(input));
+  }
+}
+
+TEST_CASE("other variables that begin like ours are left alone") {
+  for (const Setting& setting : all_settings()) CHECK(!misspelt_variable(variable_of(setting)));
+  TaskSpec task;
+  for (const auto& [name, value] : task_variables(task, 1, LeaseToken{1})) {
+    CHECK(!misspelt_variable(name));
+  }
+  for (const char* const name : {"JACK_DEFAULT_SERVER", "JACK_NO_START_SERVER", "JACK_DRIVER_DIR",
+                                 "JACK_PROMISCUOUS_SERVER", "JACK_LLVM", "JACK_SEED", "JACKET"}) {
+    INFO(name);
+    CHECK(!misspelt_variable(name));
+  }
+}
 
 TEST_CASE("without any source a setting has its default") {
   const Folder folder;

@@ -28,6 +28,11 @@ class Usage(JackTest):
             self.assertIn("\nExit status:\n", text)
             self.assertLessEqual(max(map(len, text.splitlines())), 100)
 
+            self.assertEqual(self.jack("help", command), text)
+            statuses = re.findall(r"(?m)^  (\d+) ", text.partition("\nExit status:\n")[2])
+            self.assertEqual(statuses, sorted(statuses, key=int))
+        self.assertEqual(self.jack("help"), overview)
+        self.assertIn("submit", self.refused("help", "sumbit", status=2))
     def test_a_wrong_command_line_is_2_and_says_what_was_meant(self):
         self.refused(status=2)
         self.assertIn("submit", self.refused("sumbit", status=2))
@@ -39,6 +44,17 @@ class Usage(JackTest):
         self.refused("submit", "q", "--priority", "highest", status=2)
         self.refused("submit", "q", "--attempts", "-1", status=2)
         self.refused("submit", "q", "--file", "none", status=2)
+        for arguments in (["submit", "q", "--attempts"], ["work", "q", "--jobs"],
+                          ["work", "q", "--max"], ["watch", "--max"], ["ls", "--limit"]):
+            complaint = self.refused(*arguments, "0", status=2)
+            self.assertIn(f"{arguments[-1]}: must be at least 1", complaint)
+        # A file that a flag names and that is not there was 3, as if there were no such task.
+        for command, flag in (("config", "--config"), ("serve", "--key-file"),
+                              ("serve", "--allowed-keys-file"), ("ls", "--key-file"),
+                              ("ls", "--engine-key-file")):
+            complaint = self.refused(command, flag, "none", status=2)
+            self.assertIn(flag, complaint)
+            self.assertIn("'none'", complaint)
         self.refused("submit", "q", "payload", "--file", "none", status=2)
         self.refused("submit", "q", "--engine", "localhost:7000", status=2)
         self.refused("show", "17", status=2)
@@ -129,7 +145,7 @@ class Completion(JackTest):
         (self.folder / "payload.txt").touch()
         self.assertEqual(self.complete("submit", "q", "--file", "pay"), ["payload.txt"])
 
-    def test_scripts_are_what_their_shell_can_read(self):
+    def test_the_script_of_each_shell_knows_every_command(self):
         for shell in ("bash", "zsh", "fish"):
             script = self.jack("completion", shell)
             for command in COMMANDS:
@@ -137,6 +153,8 @@ class Completion(JackTest):
         subprocess.run(
             ["bash", "-n"], input=self.jack("completion", "bash").encode(), check=True,
             timeout=PATIENCE,
+
+    def test_bash_can_read_its_script(self):
         )
 
 
@@ -179,7 +197,12 @@ class Configuration(JackTest):
                       self.refused("config", status=4, JACK_DURABILITY="most"))
         (self.folder / "other.toml").write_text("durability = [\n")
         self.assertIn("other.toml:", self.refused("config", "--config", "other.toml", status=4))
-        self.refused("config", "--config", "none.toml", status=3)
+        self.refused("config", "--config", "none.toml", status=2)
+        # It was ignored, and the default was in force.
+        complaint = self.refused("config", status=4, JACK_LIMITS_RETENTON="3d")
+        self.assertIn("JACK_LIMITS_RETENTON", complaint)
+        self.assertIn("did you mean JACK_LIMITS_RETENTION?", complaint)
+        self.jack("config", JACK_DEFAULT_SERVER="an audio server's", JACK_LIMITS_RETENTON="")
 
     def test_limits_of_the_configuration_hold(self):
         (self.folder / "jack.toml").write_text("[limits]\npayload_bytes_max = 10\n")
