@@ -13,6 +13,8 @@
 namespace jack::app {
 namespace {
 
+namespace fs = std::filesystem;
+
 // The key of the engine itself, made together with the first key of a client.
 constexpr const char* kEngineName = "engine";
 
@@ -42,17 +44,21 @@ ExitStatus refuse_usage(const std::string& message) {
   return ExitStatus::usage;
 }
 
-Result<void> make_engine_key(const KeysPlace& place) {
+Error engine_name_taken() {
+  return {Code::invalid_argument, "`engine` is the name of the engine's own key"};
+}
+
+// False where there is one already.
+Result<bool> make_engine_key(const KeysPlace& place) {
   const Result<wire::KeyFiles> made = wire::create_key_files(place.folder, kEngineName);
   if (!made && made.error().code != Code::already_exists) return made.error();
-  return {};
+  return made.has_value();
 }
 
 Result<ExitStatus> new_key(const KeysFlags& flags, const KeysPlace& place) {
-  if (flags.curve == kEngineName) {
-    return Error{Code::invalid_argument, "`engine` is the name of the engine's own key"};
-  }
-  if (Result<void> made = make_engine_key(place); !made) return made.error();
+  if (flags.curve == kEngineName) return engine_name_taken();
+  const Result<bool> first = make_engine_key(place);
+  if (!first) return first.error();
   const Result<wire::KeyFiles> files = wire::create_key_files(place.folder, flags.curve);
   if (!files) return files.error();
   if (Result<void> allowed = wire::allow_key(place.allowed, files->key); !allowed) {
@@ -70,10 +76,34 @@ Result<ExitStatus> new_key(const KeysFlags& flags, const KeysPlace& place) {
     return ExitStatus::done;
   }
   print(fmt::format("{}\n", files->secret_path));
-  complain(
-      fmt::format("{} may connect now; it needs that file and {}, as in: jack ls --engine "
-                  "tcp://HOST:PORT --key-file {}.key --engine-key-file {}.pub",
-                  files->key.name, engine_key, files->key.name, kEngineName));
+  // Whether an engine asks for keys is settled when it starts.
+  complain(fmt::format(
+      "{0} {1}; it needs that file and {2}, as in: jack ls --engine tcp://HOST:PORT --key-file "
+      "{0}.key --engine-key-file {3}.pub",
+      files->key.name,
+      *first ? "may connect by tcp to an engine that is started from now on; one that runs "
+               "already asks for no keys"
+             : "may connect by tcp from now on",
+      engine_key, kEngineName));
+  return ExitStatus::done;
+}
+
+// Lets in again whose key was made here, or whoever made a key elsewhere and sent its public half.
+Result<ExitStatus> allow_key(const KeysFlags& flags, const KeysPlace& place) {
+  std::error_code failed;
+  const bool is_file =
+      flags.name->find('/') != std::string::npos || fs::exists(*flags.name, failed);
+  const std::string path =
+      is_file ? *flags.name : fmt::format("{}/{}.pub", place.folder, *flags.name);
+  const Result<wire::NamedKey> key = wire::read_public_key(path);
+  if (!key) return key.error();
+  if (key->name == kEngineName) return engine_name_taken();
+  if (Result<void> allowed = wire::allow_key(place.allowed, *key); !allowed) return allowed.error();
+  if (flags.json) {
+    Json json = Json::object();
+    json.set("name", key->name).set("public_key", key->public_key);
+    print(json.line() + "\n");
+  }
   return ExitStatus::done;
 }
 
@@ -111,10 +141,17 @@ Result<ExitStatus> keys(const KeysFlags& flags) {
   }
   if (flags.action == "ls" && flags.name) return refuse_usage("ls takes no name");
   if (flags.action == "revoke" && !flags.name) return refuse_usage("write: jack keys revoke NAME");
+  if (flags.action == "allow" && !flags.name) {
+    return refuse_usage("write: jack keys allow NAME, or the path of a .pub file");
+  }
+  if (flags.action != "new" && !flags.curve.empty()) {
+    return refuse_usage("--curve goes with new");
+  }
   const Result<KeysPlace> place = place_of_keys(flags);
   if (!place) return place.error();
   if (flags.action == "new") return new_key(flags, *place);
   if (flags.action == "ls") return list_keys(flags, *place);
+  if (flags.action == "allow") return allow_key(flags, *place);
   return revoke_key(flags, *place);
 }
 
@@ -123,9 +160,11 @@ Result<ExitStatus> keys(const KeysFlags& flags) {
 Command keys_command() {
   const auto flags = std::make_shared<KeysFlags>();
   Command command("keys", "say who may connect to the engine by tcp");
-  command.argument("ACTION", flags->action, "new, ls or revoke")
-      .choices({"new", "ls", "revoke"})
-      .argument("[NAME]", flags->name, "with revoke: whose key")
+  command.argument("ACTION", flags->action, "new, allow, ls or revoke")
+      .choices({"new", "allow", "ls", "revoke"})
+      .argument(
+          "[NAME]", flags->name,
+          "with revoke: whose key; with allow: a name whose key was made here, or a .pub file")
       .option("--curve", "NAME", flags->curve, "with new: the name of a client's CURVE key")
       .flag("--json", flags->json, "print JSON")
       .details(
@@ -133,10 +172,14 @@ Command keys_command() {
           "client "
           "together with engine.pub, and adds its public half to the file `allowed`, which a "
           "running engine reads anew for each connection. It makes engine.key, the engine's own, "
-          "where there is none. `revoke` takes a name out of `allowed`; connections of now go on "
-          "until they end.")
+          "where there is none; an engine that listens on tcp asks for keys if it had one when it "
+          "started. `revoke` takes a name out of `allowed`; connections of now go on until they "
+          "end. `allow` puts a name back, or a key that was made on another machine, whose .pub "
+          "file has the name and the public half.")
       .example("jack keys new --curve laptop", "prints the path of the secret key it has made")
       .example("jack keys revoke laptop", "from now on it cannot connect")
+      .example("jack keys allow laptop", "it can again, with the key that it has")
+      .example("jack keys allow ./desktop.pub", "so can whoever has made this key")
       .status(ExitStatus::done, "done")
       .status(ExitStatus::not_found, "there is no such key")
       .status(ExitStatus::refused, "the name is taken, or is none")

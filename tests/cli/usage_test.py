@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import pty
 import re
 import subprocess
@@ -27,12 +28,12 @@ class Usage(JackTest):
             self.assertIn("\nExamples:\n", text)
             self.assertIn("\nExit status:\n", text)
             self.assertLessEqual(max(map(len, text.splitlines())), 100)
-
             self.assertEqual(self.jack("help", command), text)
             statuses = re.findall(r"(?m)^  (\d+) ", text.partition("\nExit status:\n")[2])
             self.assertEqual(statuses, sorted(statuses, key=int))
         self.assertEqual(self.jack("help"), overview)
         self.assertIn("submit", self.refused("help", "sumbit", status=2))
+
     def test_a_wrong_command_line_is_2_and_says_what_was_meant(self):
         self.refused(status=2)
         self.assertIn("submit", self.refused("sumbit", status=2))
@@ -43,7 +44,6 @@ class Usage(JackTest):
         self.refused("submit", "q", "--not-before", "tomorrow", status=2)
         self.refused("submit", "q", "--priority", "highest", status=2)
         self.refused("submit", "q", "--attempts", "-1", status=2)
-        self.refused("submit", "q", "--file", "none", status=2)
         for arguments in (["submit", "q", "--attempts"], ["work", "q", "--jobs"],
                           ["work", "q", "--max"], ["watch", "--max"], ["ls", "--limit"]):
             complaint = self.refused(*arguments, "0", status=2)
@@ -55,6 +55,7 @@ class Usage(JackTest):
             complaint = self.refused(command, flag, "none", status=2)
             self.assertIn(flag, complaint)
             self.assertIn("'none'", complaint)
+        self.refused("submit", "q", "--file", "none", status=2)
         self.refused("submit", "q", "payload", "--file", "none", status=2)
         self.refused("submit", "q", "--engine", "localhost:7000", status=2)
         self.refused("show", "17", status=2)
@@ -70,6 +71,8 @@ class Usage(JackTest):
         self.refused("completion", "tcsh", status=2)
         self.refused("keys", "new", status=2)
         self.refused("keys", "revoke", status=2)
+        self.refused("keys", "allow", status=2)
+        self.refused("keys", "ls", "--curve", "laptop", status=2)
 
     def test_a_command_that_cannot_be_run_is_2_before_there_is_any_engine(self):
         (self.folder / "text").write_text("no program")
@@ -150,11 +153,11 @@ class Completion(JackTest):
             script = self.jack("completion", shell)
             for command in COMMANDS:
                 self.assertIn(command, script)
+
+    def test_bash_can_read_its_script(self):
         subprocess.run(
             ["bash", "-n"], input=self.jack("completion", "bash").encode(), check=True,
             timeout=PATIENCE,
-
-    def test_bash_can_read_its_script(self):
         )
 
 
@@ -233,7 +236,35 @@ class Keys(JackTest):
         self.jack("keys", "revoke", "laptop")
         self.refused("keys", "revoke", "laptop", status=3)
         self.assertEqual(self.json("keys", "ls")["keys"], [])
+        self.assertIn("jack keys allow", self.refused("ls", *there, status=7))
+
+        # There was no way back but to make another key.
+        self.jack("keys", "allow", "laptop")
+        self.jack("ls", *there)
+        self.refused("keys", "allow", "laptop", status=4)
+        self.refused("keys", "allow", "nobody", status=3)
+        self.refused("keys", "allow", "engine", status=4)
+
+    def test_a_key_that_was_made_elsewhere_is_let_in_by_its_public_file(self):
+        elsewhere = ["--data-dir", self.folder / "elsewhere"]
+        key_file = self.jack("keys", "new", "--curve", "desktop", *elsewhere).strip()
+        self.jack("keys", "new", "--curve", "laptop")
+        public = pathlib.Path(key_file).with_suffix(".pub")
+        engine = self.serve("--listen", "tcp://127.0.0.1:0")
+        there = ["--engine", engine.ready.split()[-1], "--key-file", key_file,
+                 "--engine-key-file", self.data_dir / "keys/engine.pub"]
         self.refused("ls", *there, status=7)
+        self.assertEqual(self.json("keys", "allow", public)["name"], "desktop")
+        self.jack("ls", *there)
+        self.assertEqual([key["name"] for key in self.json("keys", "ls")["keys"]],
+                         ["laptop", "desktop"])
+
+    # It said "may connect now" of an engine that asked nobody for a key.
+    def test_the_first_key_is_asked_for_by_engines_that_are_started_later(self):
+        said = self.run_jack("keys", "new", "--curve", "laptop").stderr.decode()
+        self.assertIn("started from now on", said)
+        said = self.run_jack("keys", "new", "--curve", "desktop").stderr.decode()
+        self.assertIn("desktop may connect by tcp from now on", said)
 
     def test_beyond_this_machine_an_engine_needs_keys(self):
         self.refused("serve", "--listen", "tcp://0.0.0.0:0", status=7)
