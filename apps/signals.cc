@@ -22,13 +22,6 @@ sigset_t stop_signals() {
   return set;
 }
 
-void end_by(int signal) {
-  std::signal(signal, SIG_DFL);
-  const sigset_t set = stop_signals();
-  pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
-  ::kill(::getpid(), signal);
-}
-
 }  // namespace
 
 SignalWatch::SignalWatch(std::function<void()> on_first, std::function<void()> on_second) {
@@ -48,6 +41,11 @@ SignalWatch::~SignalWatch() {
   thread_.join();
 }
 
+std::optional<int> SignalWatch::first() const {
+  const int signal = first_;
+  return signal == 0 ? std::nullopt : std::optional<int>(signal);
+}
+
 void SignalWatch::run(const std::function<void()>& on_first,
                       const std::function<void()>& on_second) {
   bool told = false;
@@ -62,9 +60,17 @@ void SignalWatch::run(const std::function<void()>& on_first,
       end_by(static_cast<int>(signal.ssi_signo));
     } else {
       told = true;
+      first_ = static_cast<int>(signal.ssi_signo);
       on_first();
     }
   }
+}
+
+void end_by(int signal) {
+  std::signal(signal, SIG_DFL);
+  const sigset_t set = stop_signals();
+  pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+  ::kill(::getpid(), signal);
 }
 
 }  // namespace jack::app

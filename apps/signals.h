@@ -1,7 +1,9 @@
 // Being told to stop: once for in order, twice for at once.
 #pragma once
 
+#include <atomic>
 #include <functional>
+#include <optional>
 #include <thread>
 
 #include <jack_engine/error.h>
@@ -16,6 +18,9 @@ namespace jack::app {
 class SignalWatch {
  public:
   SignalWatch(std::function<void()> on_first, std::function<void()> on_second);
+  // The number of the first one, if it has come. Any thread.
+  std::optional<int> first() const;
+
   SignalWatch(const SignalWatch&) = delete;
   SignalWatch& operator=(const SignalWatch&) = delete;
   ~SignalWatch();  // signals stay blocked: the process is about to end
@@ -23,9 +28,13 @@ class SignalWatch {
  private:
   void run(const std::function<void()>& on_first, const std::function<void()>& on_second);
 
+  std::atomic<int> first_{0};
   Descriptor signals_;
   Descriptor end_;
   std::thread thread_;
 };
+
+// Ends the process as this signal does by default.
+void end_by(int signal);
 
 }  // namespace jack::app

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <filesystem>
 #include <memory>
+#include <mutex>
 #include <optional>
 
 #include <fmt/format.h>
@@ -20,7 +21,9 @@
 #include "apps/commands/commands.h"
 #include "apps/commands/connection.h"
 #include "apps/json.h"
+#include "apps/signals.h"
 #include "apps/terminal.h"
+#include "engine/guarded_by.h"
 
 namespace jack::app {
 namespace {
@@ -33,12 +36,18 @@ struct BenchFlags {
   EngineFlags engine;
   LoadOptions load;
   std::optional<std::uint32_t> prefetch;
-  std::string durability = "full";
-  std::string transport = "local";
-  std::string folder;
+  std::optional<std::string> durability;
+  std::optional<std::string> transport;
+  std::optional<std::string> folder;
   bool json = false;
 
   bool is_embedded() const { return !engine.engine && !engine.data_dir; }
+  // The first flag that says how the embedded engine is to be.
+  std::string of_embedded_engine() const {
+    return durability ? "--durability" : transport ? "--transport" : folder ? "--in" : "";
+  }
+  std::string durability_name() const { return durability.value_or("full"); }
+  std::string transport_name() const { return transport.value_or("local"); }
 };
 
 // A folder that vanishes with everything in it.
@@ -76,8 +85,8 @@ struct Around {
 EngineOptions embedded_options(const BenchFlags& flags, const std::string& folder) {
   EngineOptions options;
   options.data_dir = folder + "/data";
-  options.transport = flags.transport;
-  options.durability = flags.durability == "normal" ? Durability::normal : Durability::full;
+  options.transport = flags.transport_name();
+  options.durability = flags.durability_name() == "normal" ? Durability::normal : Durability::full;
   return options;
 }
 
@@ -90,22 +99,52 @@ Result<LoadReport> load_with_bar(const BenchFlags& flags, const LoadEngine& engi
   return run_load(flags.load, engine, progress);
 }
 
-Result<double> reopen(std::optional<Engine>& engine, const EngineOptions& options) {
-  engine.reset();
+// The engine in this process, which a signal stops: then all that is under way ends as stopped, and
+// what cleans up does.
+class EmbeddedEngine {
+ public:
+  Result<void> open(const EngineOptions& options) {
+    Result<Engine> opened = Engine::open(options);
+    if (!opened) return opened.error();
+    const std::lock_guard lock(mutex_);
+    if (stopped_) return Error{Code::stopped, "told to stop"};
+    engine_.emplace(*std::move(opened));
+    return {};
+  }
+
+  void close() {
+    const std::lock_guard lock(mutex_);
+    engine_.reset();
+  }
+
+  // Any thread.
+  void stop() {
+    const std::lock_guard lock(mutex_);
+    stopped_ = true;
+    if (engine_) engine_->stop();
+  }
+
+  // Between open() and close(), by those who do neither.
+  Engine* operator->() { return &*engine_; }
+
+ private:
+  std::mutex mutex_;  // keeps the signal's thread from an engine that comes or goes
+  std::optional<Engine> engine_;
+  bool stopped_ JACK_GUARDED_BY(mutex_) = false;
+};
+
+Result<double> reopen(EmbeddedEngine& engine, const EngineOptions& options) {
+  engine.close();
   const auto begun = std::chrono::steady_clock::now();
-  Result<Engine> opened = Engine::open(options);
-  if (!opened) return opened.error();
-  engine.emplace(*std::move(opened));
+  if (Result<void> opened = engine.open(options); !opened) return opened.error();
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
 }
 
-Result<LoadReport> bench_embedded(const BenchFlags& flags, Around& around) {
-  const Result<TemporaryFolder> folder = TemporaryFolder::make(flags.folder);
+Result<LoadReport> bench_embedded(const BenchFlags& flags, Around& around, EmbeddedEngine& engine) {
+  const Result<TemporaryFolder> folder = TemporaryFolder::make(flags.folder.value_or(""));
   if (!folder) return folder.error();
   const EngineOptions options = embedded_options(flags, folder->path());
-  Result<Engine> opened = Engine::open(options);
-  if (!opened) return opened.error();
-  std::optional<Engine> engine(*std::move(opened));
+  if (Result<void> opened = engine.open(options); !opened) return opened.error();
   const LoadEngine load{[&engine] { return engine->client(); },
                         [&engine](const WorkerOptions& worker, Handler handler) {
                           return engine->work(worker, std::move(handler));
@@ -113,12 +152,27 @@ Result<LoadReport> bench_embedded(const BenchFlags& flags, Around& around) {
   around.before = usage_now();
   Result<LoadReport> report = load_with_bar(flags, load);
   around.after = usage_now();
-  if (report && flags.load.workers == 0 && flags.transport == "local") {
+  if (report && flags.load.workers == 0 && flags.transport_name() == "local") {
     const Result<double> seconds = reopen(engine, options);
     if (!seconds) return seconds.error();
     around.reopen_seconds = *seconds;
   }
+  engine.close();  // before its folder goes
   return report;
+}
+
+// A signal ends it as it would have without any of this, but not before the folder is gone.
+Result<LoadReport> bench_until_signalled(const BenchFlags& flags, Around& around) {
+  EmbeddedEngine engine;
+  std::optional<int> signal;
+  {
+    const SignalWatch signals([&engine] { engine.stop(); }, [] {});
+    Result<LoadReport> report = bench_embedded(flags, around, engine);
+    signal = signals.first();
+    if (!signal) return report;
+  }
+  end_by(*signal);
+  return Error{Code::stopped, "told to stop"};
 }
 
 Result<LoadReport> bench_running(const BenchFlags& flags, Around& around) {
@@ -169,7 +223,7 @@ Json settings_json(const BenchFlags& flags) {
       .set("wait", load.wait)
       .set("embedded", flags.is_embedded());
   if (flags.is_embedded()) {
-    json.set("durability", flags.durability).set("transport", flags.transport);
+    json.set("durability", flags.durability_name()).set("transport", flags.transport_name());
   }
   return json;
 }
@@ -177,8 +231,8 @@ Json settings_json(const BenchFlags& flags) {
 std::string json_text(const BenchFlags& flags, const LoadReport& report, const Around& around) {
   const std::uint64_t tasks = flags.load.tasks;
   Json latency = Json::object();
-  latency.set("submit_to_start", json_of(report.to_start))
-      .set("submit_to_result", json_of(report.to_result));
+  latency.set("submit_to_start", json_of(report.to_start));
+  if (!report.to_result.empty()) latency.set("submit_to_result", json_of(report.to_result));
   Json json = Json::object();
   json.set("settings", settings_json(flags))
       .set("submit_seconds", report.submit_seconds)
@@ -215,9 +269,9 @@ std::string people_text(const BenchFlags& flags, const LoadReport& report, const
   std::string text = fmt::format(
       "{} tasks of {} bytes, {} clients, {} workers × {} threads, batches of {}, {}\n", load.tasks,
       load.payload_bytes, load.clients, load.workers, load.threads, load.batch,
-      flags.is_embedded()
-          ? fmt::format("{} transport, durability {}", flags.transport, flags.durability)
-          : "a running engine");
+      flags.is_embedded() ? fmt::format("{} transport, durability {}", flags.transport_name(),
+                                        flags.durability_name())
+                          : "a running engine");
   text += fmt::format("{:<18}{:.0f} tasks/s ({:.3f} s)\n", "submitted",
                       per_second(load.tasks, report.submit_seconds), report.submit_seconds);
   if (load.workers != 0) {
@@ -242,8 +296,10 @@ std::string people_text(const BenchFlags& flags, const LoadReport& report, const
 
 Result<ExitStatus> bench(BenchFlags flags) {
   LoadOptions& load = flags.load;
-  if (load.tasks == 0 || load.clients == 0 || load.threads == 0 || load.batch == 0) {
-    complain("--tasks, --clients, --threads and --batch must be above 0");
+  if (const std::string misplaced = flags.of_embedded_engine();
+      !flags.is_embedded() && !misplaced.empty()) {
+    complain(fmt::format("{} is of the embedded engine: leave it out with --engine or --data-dir",
+                         misplaced));
     return ExitStatus::usage;
   }
   load.payload_bytes = std::max<std::uint32_t>(load.payload_bytes, sizeof(std::uint64_t));
@@ -254,7 +310,7 @@ Result<ExitStatus> bench(BenchFlags flags) {
 
   Around around;
   const Result<LoadReport> report =
-      flags.is_embedded() ? bench_embedded(flags, around) : bench_running(flags, around);
+      flags.is_embedded() ? bench_until_signalled(flags, around) : bench_running(flags, around);
   if (!report) return report.error();
   print(flags.json ? json_text(flags, *report, around) : people_text(flags, *report, around));
   return ExitStatus::done;
@@ -267,16 +323,20 @@ Command bench_command() {
   LoadOptions& load = flags->load;
   Command command("bench", "submit and work tasks, and measure how fast that goes");
   command.option("--tasks", "N", load.tasks, "how many (default: 100000)")
+      .above_zero()
       .option("--payload", "BYTES", load.payload_bytes, "of each, and of its result (default: 256)")
       .option("--clients", "N", load.clients, "that submit at the same time (default: 4)")
+      .above_zero()
       .option("--batch", "N", load.batch,
               "tasks of one submit (default: 1); of more than one, a client has two batches under "
               "way")
+      .above_zero()
       .flag("--wait", load.wait,
             "each client waits for the result before it submits again; else until the task is "
             "accepted")
       .option("--workers", "N", load.workers, "0: the tasks stay queued (default: 2)")
       .option("--threads", "N", load.threads, "of each worker (default: 1)")
+      .above_zero()
       .option("--prefetch", "N", flags->prefetch,
               "tasks that each worker holds beyond those it runs (default: as many as there are "
               "clients or tasks in a batch)")
@@ -291,7 +351,8 @@ Command bench_command() {
           "Without --engine or --data-dir the engine is in this process, in a temporary folder "
           "that "
           "is removed; then processor, memory and bytes written are those of everything together. "
-          "With --workers 0 it also tells how long the engine takes to open again with all tasks "
+          "SIGINT and SIGTERM end it, and remove that too. With --workers 0 it also tells how long "
+          "the engine takes to open again with all tasks "
           "queued.")
       .example("jack bench --batch 1000", "throughput in batches")
       .example("jack bench --clients 64", "one by one, 64 at a time")

@@ -341,6 +341,31 @@ class Bench(JackTest):
         self.assertGreater(figures["reopen_seconds"], 0)
         self.assertNotIn("total_seconds", figures)
 
+    def test_without_wait_it_waits_for_acceptance_only(self):
+        figures = self.json("bench", "--tasks", "200", "--transport", "memory")
+        self.assertFalse(figures["settings"]["wait"])
+        self.assertNotIn("submit_to_result", figures["latency_us"])
+        self.assertGreater(figures["finished_per_second"], 0)
+
+    # Its temporary folder stayed behind.
+    def test_a_signal_ends_it_and_removes_its_folder(self):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            bench = self.start("bench", "--tasks", "100000000", "--workers", "0", "--in", self.folder)
+            end = time.monotonic() + PATIENCE
+            while not list(self.folder.glob("jack-bench-*/data/engine")):  # under way
+                self.assertLess(time.monotonic(), end)
+                time.sleep(0.001)
+            self.stop(bench, number, status=-number)
+            self.assertEqual(bench.output, b"")
+            self.assertEqual(list(self.folder.glob("jack-bench-*")), [])
+
+    def test_what_is_of_the_embedded_engine_is_refused_for_another(self):
+        for flag, value in (("--durability", "full"), ("--transport", "local"), ("--in", ".")):
+            for where in (("--data-dir", "data"), ("--engine", "ipc:///nowhere")):
+                self.assertIn(flag, self.refused("bench", flag, value, *where, status=2))
+        for flag in ("--tasks", "--clients", "--threads", "--batch"):
+            self.assertIn(flag, self.refused("bench", flag, "0", status=2))
+
     def test_it_measures_an_engine_that_runs(self):
         self.serve()
         figures = self.json("bench", "--data-dir", self.data_dir, "--tasks", "200", "--batch", "10")
