@@ -23,9 +23,7 @@ struct DoctorFlags {
 };
 
 void tell_settings(const Settings& settings, Findings& findings) {
-  findings.tell("version", std::string(version()));
-  findings.tell("data directory",
-                fmt::format("{} ({})", settings.data_dir(), settings["data_dir"].origin));
+  findings.tell("program", fmt::format("version {}", version()));
   findings.tell("configuration", settings.files().empty()
                                      ? "no file; defaults, environment and flags"
                                      : fmt::format("{}", fmt::join(settings.files(), ", ")));
@@ -41,6 +39,8 @@ Result<ExitStatus> examine(const Settings& settings, Findings& findings) {
   }
   const Result<std::optional<Descriptor>> lock = lock_directory(settings.data_dir());
   if (!lock) return lock.error();
+  findings.tell("data directory",
+                fmt::format("{} ({})", settings.data_dir(), settings["data_dir"].origin));
   const bool running = !lock->has_value();
   findings.tell("looked at", running ? "a directory in which an engine runs; stop it for the deep "
                                        "checks of journal and state"

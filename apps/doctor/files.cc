@@ -62,8 +62,8 @@ void check_last_stop(const std::string& data_dir, bool running, Findings& findin
     case LastStop::Kind::clean:
       return findings.tell("last stop", fmt::format("in order, {}", local_date_text(last->at)));
     case LastStop::Kind::unclean:
-      findings.tell(running ? "engine" : "last stop",
-                    running ? fmt::format("running since {}", local_date_text(last->at))
+      findings.tell(running ? "started" : "last stop",
+                    running ? local_date_text(last->at)
                             : fmt::format("not in order: begun {}, then killed, crashed or without "
                                           "power; the next start recovers",
                                           local_date_text(last->at)));

@@ -13,7 +13,7 @@
 namespace jack::app {
 
 struct Finding {
-  std::string name;              // "journal"
+  std::string name;              // "journal"; no two have the same
   std::string text;              // "entries 17 to 1042, whole"
   std::optional<Error> problem;  // none: all is well; its message says what to do
 };
