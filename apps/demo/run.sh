@@ -33,7 +33,7 @@ cat > "$work/split" <<'AGENT'
 # Each section begins with "## ". It is submitted as a task of its own; JACK_TASK_ID makes this
 # task its parent. The result is the number of sections.
 set -euo pipefail
-cd "$(mktemp -d)"
+cd "$(mktemp -d "$DEMO_FOLDER/split.XXXXXX")"
 csplit --quiet --elide-empty-files --prefix=section- - '/^## /' '{*}'
 for section in section-*; do
   jack submit examine --file "$section" --type section --reply-to collect --attempts 5 > /dev/null
@@ -58,7 +58,7 @@ cat >> "$DEMO_REPORT"
 AGENT
 
 chmod +x "$work"/{split,examine,collect}
-export DEMO_LOG=$work/log DEMO_REPORT=$work/report
+export DEMO_FOLDER=$work DEMO_LOG=$work/log DEMO_REPORT=$work/report
 : > "$DEMO_LOG"
 
 # --- The story ---
