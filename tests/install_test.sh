@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # usage: install_test.sh BUILD COMPILER...
 #
-# Installs BUILD to a temporary folder and builds install/example.cc against it with what pkg-config
-# says and nothing else: once with the shared library, once with the archive.
+# Installs BUILD to a temporary folder and builds programs against it with what pkg-config says and
+# nothing else: install/example.cc, which uses all that is installed, once with the shared library
+# and once with the archive; and the example of the README, as the README builds it.
 set -euo pipefail
 build=$1
 compiler=("${@:2}")
-source=$(dirname "${BASH_SOURCE[0]}")/install/example.cc
+tests=$(dirname "${BASH_SOURCE[0]}")
+source=$tests/install/example.cc
 
 fail() {
   echo "install_test: $*" >&2
@@ -35,7 +37,7 @@ for package in jack_engine jack_engine_static; do
   "${compiler[@]}" -std=c++20 -Wall -Wextra -Wpedantic -Werror "$source" -o "$example" \
     $(pkg-config --cflags --libs "$package")
   said=$(cd "$folder" && "$example")
-  [[ $said == *$(pkg-config --modversion "$package")* ]] || fail "$package: no version in '$said'"
+  [[ $said == "$(pkg-config --modversion "$package") engine! harness!" ]] || fail "$package: '$said'"
 
   needs_ours=$(readelf --dynamic "$example" | grep -c 'NEEDED.*libjack_engine\.so\.0' || true)
   case $package-$needs_ours in
@@ -43,3 +45,12 @@ for package in jack_engine jack_engine_static; do
     *) fail "$package: linked $needs_ours times with the shared library" ;;
   esac
 done
+
+# The test used to include nothing but version.h, so the README's example had never been compiled.
+readme=$folder/hello
+sed -n '/^```cpp$/,/^```$/ { /^```/d; p }' "$tests/../README.md" >"$readme.cc"
+grep -q 'int main' "$readme.cc" || fail 'no C++ example in the README'
+# shellcheck disable=SC2046
+"${compiler[@]}" -std=c++20 "$readme.cc" $(pkg-config --cflags --libs jack_engine) -o "$readme"
+said=$(cd "$folder" && "$readme")
+[[ $said == 'Hello, Ada' ]] || fail "the README's example said '$said'"
