@@ -2,6 +2,8 @@
 """`jack work` that is killed again and again: every task succeeds, once, and no command outlives it.
 
     kill_worker_test.py JACK
+
+JACK_KILLS=200 kills it 200 times, JACK_SEED=N repeats a run.
 """
 
 import os
@@ -15,8 +17,8 @@ import rig
 KILLS = int(os.environ.get("JACK_KILLS", "60"))
 SEED = int(os.environ.get("JACK_SEED", random.SystemRandom().randrange(1 << 32)))
 
-UNFINISHED_MAX = 60
-TASKS = 600
+# So that there is always work, and not too much of it at the end.
+UNFINISHED_MIN = 60
 FIELDS = {rig.MAX_ATTEMPTS: 1000, rig.BACKOFF: [1, 1000, 1, 0]}
 # Each attempt leaves a file named by task, token and process, which tells that it began; a process
 # of the background shows whether the whole group is ended. The command takes a while.
@@ -111,7 +113,7 @@ class KillWorker(rig.CrashTest):
     def test_every_task_succeeds_once_however_often_its_worker_is_killed(self):
         killed_at_work = 0
         for _ in range(KILLS):
-            if len(self.submitted) < TASKS:
+            if int(self.client.call(rig.INFO)[0]["tasks"]) < UNFINISHED_MIN:
                 self.submit(self.dice.choice([1, 5, 20]))
             worker = self.start_worker()
             try:

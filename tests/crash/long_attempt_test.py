@@ -2,14 +2,22 @@
 """A command that takes longer than its engine lives goes on over restarts, in one attempt.
 
     long_attempt_test.py JACK
+
+JACK_ATTEMPT_SECONDS=120 makes it a command of two minutes.
 """
 
 import json
+import os
 import signal
 
 import rig
 
 RESTARTS = [signal.SIGTERM, signal.SIGKILL, signal.SIGKILL]
+LEASE_SECONDS = 3
+# More than a lease goes by before each restart and after the last one: what keeps the attempt is
+# that its worker extends the lease at each engine. (It used to take less than one lease in all.)
+SECONDS = int(os.environ.get("JACK_ATTEMPT_SECONDS", (LEASE_SECONDS + 1) * (len(RESTARTS) + 1)))
+PART_SECONDS = SECONDS / (len(RESTARTS) + 1)
 
 
 class LongAttempt(rig.CrashTest):
@@ -31,20 +39,23 @@ class LongAttempt(rig.CrashTest):
         self.fail(f"the worker does not come back: {facts}")
 
     def test_three_restarts_of_the_engine_cost_no_attempt(self):
+        self.assertGreater(PART_SECONDS, LEASE_SECONDS)
         self.running = self.serve()
-        begun, finish = self.gate("begun"), self.gate("finish")
+        part = self.gate("part")
         task = self.jack("submit", "long", "payload", "--attempts", "1").strip()
+        script = (
+            f"echo $JACK_TOKEN > {part.path}; for restart in 1 2 3; do sleep {PART_SECONDS}; "
+            f"echo > {part.path}; done; sleep {PART_SECONDS}; cat"
+        )
         worker = self.begin(
-            "work", "long", "--max", "1", "--lease", "20s", "--",
-            "sh", "-c", f"echo $JACK_TOKEN > {begun.path}; read line < {finish.path}; cat",
-        )  # fmt: skip
-        token = int(begun.wait())
+            "work", "long", "--max", "1", "--lease", f"{LEASE_SECONDS}s", "--", "sh", "-c", script)
+        token = int(part.wait())
         for number in RESTARTS:
+            part.wait()
             self.restart_by(self.running, number)
             shown = self.resumed(task)
             self.assertEqual((shown["state"], shown["attempt"], shown["token"]), ("running", 1, token))
             self.assertEqual(shown["attempts"], [])
-        finish.open()
         self.assertEqual(worker.wait(rig.PATIENCE), 0)
         shown = self.show(task)
         self.assertEqual((shown["state"], shown["attempt"]), ("succeeded", 1), json.dumps(shown))
