@@ -231,8 +231,8 @@ Json settings_json(const BenchFlags& flags) {
 std::string json_text(const BenchFlags& flags, const LoadReport& report, const Around& around) {
   const std::uint64_t tasks = flags.load.tasks;
   Json latency = Json::object();
-  latency.set("submit_to_start", json_of(report.to_start));
-  if (!report.to_result.empty()) latency.set("submit_to_result", json_of(report.to_result));
+  latency.set("submit_to_start", json_of(report.to_start))
+      .set("submit_to_result", json_of(report.to_result));
   Json json = Json::object();
   json.set("settings", settings_json(flags))
       .set("submit_seconds", report.submit_seconds)

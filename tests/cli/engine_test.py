@@ -341,12 +341,6 @@ class Bench(JackTest):
         text = self.jack("bench", "--tasks", "100", "--transport", "memory")
         self.assertIn("end to end", text)
 
-    def test_without_wait_it_waits_for_acceptance_only(self):
-        figures = self.json("bench", "--tasks", "200", "--transport", "memory")
-        self.assertFalse(figures["settings"]["wait"])
-        self.assertNotIn("submit_to_result", figures["latency_us"])
-        self.assertGreater(figures["finished_per_second"], 0)
-
     # Its temporary folder stayed behind.
     def test_a_signal_ends_it_and_removes_its_folder(self):
         for number in (signal.SIGINT, signal.SIGTERM):
