@@ -14,7 +14,7 @@ import subprocess
 
 import rig
 
-KILLS = int(os.environ.get("JACK_KILLS", "60"))
+KILLS = int(os.environ.get("JACK_KILLS", "120"))
 SEED = int(os.environ.get("JACK_SEED", random.SystemRandom().randrange(1 << 32)))
 
 # So that there is always work, and not too much of it at the end.
