@@ -1,5 +1,4 @@
 // `jack keys`: who may connect to an engine by tcp.
-#include <filesystem>
 #include <memory>
 
 #include <fmt/format.h>
@@ -12,8 +11,6 @@
 
 namespace jack::app {
 namespace {
-
-namespace fs = std::filesystem;
 
 // The key of the engine itself, made together with the first key of a client.
 constexpr const char* kEngineName = "engine";
@@ -90,11 +87,9 @@ Result<ExitStatus> new_key(const KeysFlags& flags, const KeysPlace& place) {
 
 // Lets in again whose key was made here, or whoever made a key elsewhere and sent its public half.
 Result<ExitStatus> allow_key(const KeysFlags& flags, const KeysPlace& place) {
-  std::error_code failed;
-  const bool is_file =
-      flags.name->find('/') != std::string::npos || fs::exists(*flags.name, failed);
-  const std::string path =
-      is_file ? *flags.name : fmt::format("{}/{}.pub", place.folder, *flags.name);
+  const std::string& name = *flags.name;
+  const bool is_file = name.find('/') != std::string::npos || name.ends_with(".pub");
+  const std::string path = is_file ? name : fmt::format("{}/{}.pub", place.folder, name);
   const Result<wire::NamedKey> key = wire::read_public_key(path);
   if (!key) return key.error();
   if (key->name == kEngineName) return engine_name_taken();

@@ -90,7 +90,7 @@ Result<void> Rig::open() {
     if (!loop_->turn()) wait_for_disk();
   }
   if (loop_->phase() == Loop::Phase::stopped) return loop_->failure();
-  return {};
+  return directory_ ? directory_->begin_run() : Result<void>();
 }
 
 Result<void> Rig::open_parts() {
