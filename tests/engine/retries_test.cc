@@ -32,6 +32,23 @@ TEST_CASE("a retry ladder of three days runs in no time") {
   CHECK(jack.hash() == jack.replay_hash());
 }
 
+// After more than the twelve hours of its lease the engine had given the handler up, and the task
+// stayed queued.
+TEST_CASE("a handler is still there when the test lets days pass") {
+  Harness jack;
+  jack.on("greet", [](Attempt& attempt) {
+    return attempt.number() == 1 ? Settlement::fail("not yet") : Settlement("done");
+  });
+  TaskSpec spec;
+  spec.queue = "greet";
+  spec.backoff = {24h, 2000, 24h, 0};
+  const TaskId task = jack.submit(spec);
+
+  jack.advance(72h);
+
+  CHECK(jack.result(task) == "done");
+}
+
 TEST_CASE("jitter moves a retry by its share at most, and the same every time") {
   Duration passed[2] = {};
   for (Duration& each : passed) {

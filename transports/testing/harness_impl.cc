@@ -161,9 +161,17 @@ void Harness::Impl::advance(Duration by) {
   const SteadyTime end = rig_->clock().now() + by;
   while (rig_->clock().now() < end) {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - rig_->clock().now());
-    if (!rig_->advance_to_next(left)) rig_->advance(left);
+    // An engine gives up a handler that it does not hear of, like any silent worker.
+    const Duration step = has_handlers() ? std::min<Duration>(left, kHandlerLease / 2) : left;
+    keep_handlers_alive();
+    if (!rig_->advance_to_next(step)) rig_->advance(step);
     run();
   }
+}
+
+bool Harness::Impl::has_handlers() const {
+  return std::any_of(workers_.begin(), workers_.end(),
+                     [](const auto& each) { return each.second.handler != nullptr; });
 }
 
 bool Harness::Impl::advance_to_next(Duration limit) {

@@ -57,6 +57,7 @@ class Harness::Impl {
   void advance(Duration by);
   bool advance_to_next(Duration limit);
   bool has_scheduled();
+  bool has_handlers() const;
   void reopen();
 
   // The oldest unread message to a session that answers nothing asked for here.
