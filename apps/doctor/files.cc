@@ -29,7 +29,7 @@ std::uint64_t space_of(const std::string& path) {
 
 void check_sizes(const std::string& data_dir, Findings& findings) {
   static constexpr std::array<std::pair<const char*, const char*>, 2> kFiles = {
-      {{"journal file", "journal.db"}, {"task store", "tasks.db"}}};
+      {{"journal file", "journal.db"}, {"store file", "tasks.db"}}};
   for (const auto& [name, file] : kFiles) {
     const std::string path = data_dir + "/" + file;
     findings.tell(name, fmt::format("{}, and {} in its WAL", size_text(size_of(path)),

@@ -301,6 +301,8 @@ class Doctor(EngineTest):
             damage(self.data_dir / name)
             report = self.json("doctor", status=70)
             self.assertFalse(report["healthy"])
+            names = [each["name"] for each in report["findings"]]
+            self.assertEqual(len(names), len(set(names)), names)
             problems = [each for each in report["findings"] if not each["ok"]]
             self.assertEqual({each["problem"]["code"] for each in problems}, {"corruption"}, name)
             self.assertIn("problem", self.jack("doctor", status=70))
