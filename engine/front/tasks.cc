@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/format/duration.h"
 #include "engine/front/front.h"
 
 namespace jack {
@@ -52,9 +53,8 @@ Result<SubmitCommand> Front::submit_command(const Now& now, std::string_view spe
     command.not_before = to_journal(now, *view->not_before);
     const Duration delay_max = state_.limits().delay_max;
     if (*command.not_before > now.journal + delay_max) {
-      return Error{
-          Code::invalid_argument,
-          "not_before must be at most " + std::to_string(delay_max.count()) + " ms ahead of now"};
+      return Error{Code::invalid_argument,
+                   "not_before must be at most " + exact_text(delay_max) + " ahead of now"};
     }
   }
   if (view->expires_at) command.expires = to_journal(now, *view->expires_at);

@@ -10,7 +10,12 @@ namespace jack::wire {
 namespace {
 
 constexpr int kEvents = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH |
-                        ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_DISCONNECTED;
+                        ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
+                        ZMQ_EVENT_DISCONNECTED;
+
+// Where one side wants keys and the other does not, both notice and hang up. Who is late sees only
+// that: this often in a row, it is no accident.
+constexpr int kHangUpsMax = 3;
 
 // Trying a socket file costs nothing, and its engine is usually back in a moment.
 constexpr int kIpcReconnectMaxMs = 1000;
@@ -99,23 +104,32 @@ std::optional<Dealer::News> Dealer::take_event() {
     const MonitorEvent event = next_event(monitor_);
     switch (event.event) {
       case 0: more_events_ = false; return std::nullopt;
-      case ZMQ_EVENT_HANDSHAKE_SUCCEEDED: connected_ = true; return News::connected;
+      case ZMQ_EVENT_HANDSHAKE_SUCCEEDED:
+        connected_ = true;
+        hang_ups_ = 0;
+        return News::connected;
       case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
         return on_refused(
             "the engine does not know this key; let it in there with `jack keys allow`");
       case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL:
         if (event.value != ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH) continue;
-        return on_refused(route_.keys
-                              ? "the engine asks for no keys at this address"
-                              : "the engine asks for keys at this address: name this side's secret "
-                                "one and the engine's public one (--key-file, "
-                                "--engine-key-file)");
+        return on_key_mismatch();
+      case ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL:
+        if (!route_.endpoint.starts_with("tcp://") || ++hang_ups_ < kHangUpsMax) continue;
+        return on_key_mismatch();
       case ZMQ_EVENT_DISCONNECTED:
         if (!std::exchange(connected_, false)) continue;
         return News::disconnected;
       default: continue;
     }
   }
+}
+
+Dealer::News Dealer::on_key_mismatch() {
+  return on_refused(route_.keys ? "the engine asks for no keys at this address"
+                                : "the engine asks for keys at this address: name this side's "
+                                  "secret one and the engine's public one (--key-file, "
+                                  "--engine-key-file)");
 }
 
 Dealer::News Dealer::on_refused(std::string message) {

@@ -57,6 +57,7 @@ class Dealer {
   Result<void> connect();
   std::optional<News> take_frame();
   std::optional<News> take_event();
+  News on_key_mismatch();
   News on_refused(std::string message);
   int events();
   bool has_monitor() const { return monitor_.handle() != nullptr; }
@@ -68,6 +69,7 @@ class Dealer {
   int monitor_file_ = -1;
   bool more_events_ = true;
   bool connected_ = false;
+  int hang_ups_ = 0;      // in a row, amid the handshake
   bool greeted_ = false;  // in this process: `connected` has been told
   zmq::message_t frame_;
   Error refusal_;

@@ -1,5 +1,6 @@
 """Tasks from the command line: submit, result, show, ls, queues, watch, cancel, retry, pause."""
 
+import datetime
 import json
 import os
 
@@ -34,9 +35,10 @@ class Submit(Tasks):
 
     def test_every_field_of_the_spec_gets_there(self):
         parent = self.submit("q")
+        day = (datetime.date.today() + datetime.timedelta(days=100)).isoformat()
         task = self.submit(
             "q", "x", "--type", "letter", "--content-type", "text/plain", "--priority", "high",
-            "--not-before", "2099-01-31T12:00:00+01:00", "--expires-at", "2099-02-01T00:00:00Z",
+            "--not-before", f"{day}T12:00:00+01:00", "--expires-at", f"{day}T23:00:00Z",
             "--timeout", "10s", "--attempts", "5", "--backoff", "2s", "--backoff-factor", "1.5",
             "--backoff-max", "1m", "--backoff-jitter", "0.1", "--reply-to", "answers", "--parent",
             parent, "--from", "ada", "--header", "a=b", "--header", "c=d=e")
@@ -44,13 +46,13 @@ class Submit(Tasks):
         expected = {
             "id": task, "state": "scheduled", "queue": "q", "payload": "x", "type": "letter",
             "content_type": "text/plain", "priority": "high",
-            "not_before": "2099-01-31T11:00:00.000Z", "expires_at": "2099-02-01T00:00:00.000Z",
+            "not_before": f"{day}T11:00:00.000Z", "expires_at": f"{day}T23:00:00.000Z",
             "timeout_ms": 10000, "max_attempts": 5, "reply_to": "answers", "parent": parent,
             "from": "ada", "headers": {"a": "b", "c": "d=e"}, "attempt": 0,
             "backoff": {"initial_ms": 2000, "factor": 1.5, "max_ms": 60000, "jitter": 0.1},
         }
         self.assertEqual({name: shown[name] for name in expected}, expected)
-        self.assertEqual(shown["due"][:19], "2099-01-31T11:00:00")
+        self.assertEqual(shown["due"][:19], f"{day}T11:00:00")
 
     def test_the_same_id_is_the_same_task(self):
         task = self.submit("q", "x")

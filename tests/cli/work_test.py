@@ -351,9 +351,12 @@ class Deaths(Worker):
     def test_verbose_tells_of_a_cancelled_task_that_its_command_was_stopped(self):
         begun = self.gate("begun")
         task = self.submit("q")
-        worker = self.start_work("q", "--max", "1", "--verbose", "echo > begun; sleep 1000")
+        worker = self.start_work("q", "--max", "1", "--verbose",
+                                 "[ -e last ] || { echo > begun; sleep 1000; }")
         begun.wait()
         self.jack("cancel", task)
+        (self.folder / "last").touch()
+        self.submit("q")
         self.assertRegex(self.end(worker), rf"task {task} of q, attempt 1, was stopped after")
 
     def stop_when_ready(self, worker):

@@ -4,7 +4,11 @@
 #include <filesystem>
 #include <fstream>
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "engine/wire/dealer.h"
 #include "engine/wire/router.h"
@@ -48,6 +52,35 @@ Dealer connect(const std::string& endpoint, const std::string& key_file,
   return Dealer::open(*route).value();
 }
 
+// Takes connections and ends them at once.
+class HangingUp {
+ public:
+  HangingUp() {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    auto* const any = reinterpret_cast<sockaddr*>(&address);
+    REQUIRE(::bind(socket_, any, size) == 0);
+    REQUIRE(::listen(socket_, 8) == 0);
+    REQUIRE(::getsockname(socket_, any, &size) == 0);
+    endpoint_ = "tcp://127.0.0.1:" + std::to_string(ntohs(address.sin_port));
+  }
+  HangingUp(const HangingUp&) = delete;
+  HangingUp& operator=(const HangingUp&) = delete;
+  ~HangingUp() { ::close(socket_); }
+
+  const std::string& endpoint() const { return endpoint_; }
+  void turn() {
+    const int peer = ::accept(socket_, nullptr, nullptr);
+    if (peer >= 0) ::close(peer);
+  }
+
+ private:
+  const int socket_ = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  std::string endpoint_;
+};
+
 // The first news, while the engine goes on working.
 Dealer::News next(Dealer& dealer, FakeEngine& engine) {
   Dealer::News news = Dealer::News::nothing;
@@ -67,6 +100,26 @@ bool is_connected(Dealer& dealer, std::chrono::milliseconds within) {
 }
 
 }  // namespace
+
+// An engine with keys may hang up before the client has read that it has any: nobody seemed to
+// answer.
+TEST_CASE("an address that hangs up again and again is taken for one that asks for keys") {
+  HangingUp server;
+  ClientOptions options;
+  options.endpoint = server.endpoint();
+  Dealer dealer = Dealer::open(route_of(options).value()).value();
+
+  Dealer::News news = Dealer::News::nothing;
+  const auto end = std::chrono::steady_clock::now() + test::kSoon;
+  while (news == Dealer::News::nothing && std::chrono::steady_clock::now() < end) {
+    server.turn();
+    news = dealer.wait(std::chrono::milliseconds{5});
+  }
+
+  CHECK(news == Dealer::News::refused);
+  CHECK(dealer.refusal().code == Code::unauthenticated);
+  CHECK(dealer.refusal().message.find("asks for keys") != std::string::npos);
+}
 
 TEST_CASE("an allowed key is let in, and its messages carry its name") {
   Keys keys;
