@@ -130,7 +130,10 @@ Result<wire::Reply> Client::Impl::exchange(Encode encode, bool over_restarts) {
     const Link::News news =
         link_.wait(patience.pause(sent || !passing ? milliseconds::max() : rest));
     if (news == Link::News::closed) return Error{Code::stopped, "the engine has been stopped"};
-    if (news == Link::News::lost) sent = false;
+    if (news == Link::News::lost) {
+      sent = false;
+      patience.renew();
+    }
     if (news == Link::News::renewed) sent = send(encode(correlation));
     if (news == Link::News::refused) {
       if (!over_restarts || !passes(link_.refusal().code)) return link_.refusal();

@@ -67,7 +67,7 @@ class Client::Impl {
   std::minstd_rand random_{std::random_device{}()};
 };
 
-// How long a call goes on without a word from the engine.
+// How long a call goes on without a word from the engine, or without a connection.
 class Client::Impl::Patience {
  public:
   explicit Patience(Duration patience) : patience_(std::min(patience, kClientWaitMax)) { renew(); }
@@ -88,13 +88,14 @@ class Client::Impl::Patience {
 
   void ping_if_due(Link& link) {
     if (SteadyClock::now() < next_ping_) return;
-    next_ping_ = SteadyClock::now() + kPingEvery;
-    if (link.ready()) link.say(wire::Ping{});
+    const bool said = link.ready() && link.say(wire::Ping{});
+    next_ping_ = SteadyClock::now() + (said ? kPingEvery : kPingSoon);
   }
 
  private:
   // An engine answers pings at once, whatever its disk does.
   static constexpr std::chrono::milliseconds kPingEvery{2500};
+  static constexpr std::chrono::milliseconds kPingSoon{100};  // while there is nobody to say it to
 
   Duration patience_;
   SteadyClock::time_point end_;

@@ -107,6 +107,7 @@ Result<void> Client::Impl::watch(const WatchOptions& options,
     const Link::News news = link_.wait(patience.pause(for_ever ? most : std::min(most, idle_left)));
     if (news == Link::News::closed) return Error{Code::stopped, "the engine has been stopped"};
     if (news == Link::News::lost || news == Link::News::renewed) asked = false;
+    if (news == Link::News::lost) patience.renew();
     if (news == Link::News::refused && !passes(link_.refusal().code)) return link_.refusal();
     if (news == Link::News::reply) {
       const wire::Reply& reply = link_.reply();
