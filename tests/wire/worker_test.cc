@@ -445,7 +445,7 @@ TEST_CASE("a settle that the engine cannot take yet is repeated until it is answ
 TEST_CASE("results that are too large for one message together are settled one after the other") {
   constexpr std::size_t kSmall = 900 << 10;
   constexpr std::size_t kLarge = 7'500 << 10;
-  for (const std::uint64_t large : {1, 2}) {  // whichever comes first
+  for (const std::uint64_t large : {std::uint64_t{1}, std::uint64_t{2}}) {  // whichever comes first
     Stage stage;
     WorkerOptions options = stage.options();
     options.threads = 2;
