@@ -105,9 +105,6 @@ class StoreReader {
   virtual Result<void> on_queue(std::uint32_t number, std::string_view name,
                                 std::string_view record) = 0;
   virtual Result<void> on_live(const TaskId& id, std::string_view status) = 0;
-  // Of each partition: the range of ids in it. For look-ups by id.
-  virtual Result<void> on_partition(Partition partition, const TaskId& first,
-                                    const TaskId& last) = 0;
 };
 
 // A page of tasks. Those past their retention, in partitions that were emptied, are not among them.
@@ -137,7 +134,7 @@ class Store {
  public:
   virtual ~Store() = default;
 
-  // Yields meta (if there is any), then queues, live tasks and partitions.
+  // Yields meta (if there is any), then queues and live tasks.
   // Errors: corruption  a row is not what was written; the reader's own errors are passed on
   virtual Result<void> load(StoreReader& reader) = 0;
 

@@ -71,7 +71,7 @@ Result<void> TaskReader::load(StoreReader& reader, Partitions& partitions) {
   if (Result<void> done = load_meta(reader); !done) return done;
   if (Result<void> done = load_queues(reader); !done) return done;
   if (Result<void> done = load_live(reader); !done) return done;
-  return load_partitions(reader, partitions);
+  return load_partitions(partitions);
 }
 
 Result<void> TaskReader::load_meta(StoreReader& reader) {
@@ -121,7 +121,7 @@ Result<void> TaskReader::load_live(StoreReader& reader) {
   }
 }
 
-Result<void> TaskReader::load_partitions(StoreReader& reader, Partitions& partitions) {
+Result<void> TaskReader::load_partitions(Partitions& partitions) {
   Result<Statement> select =
       database_->prepare("SELECT hour, stage, seal FROM partition ORDER BY hour");
   if (!select) return select.error();
@@ -134,14 +134,11 @@ Result<void> TaskReader::load_partitions(StoreReader& reader, Partitions& partit
     const auto stage = static_cast<PartitionStage>(select->integer(1));
     if (stage == PartitionStage::dropping) continue;
     const bool emptied = stage != PartitionStage::whole;
-    if (Result<void> done = load_range(reader, select->integer(0), emptied, partitions); !done) {
-      return done;
-    }
+    if (Result<void> done = load_range(select->integer(0), emptied, partitions); !done) return done;
   }
 }
 
-Result<void> TaskReader::load_range(StoreReader& reader, Partition partition, bool emptied,
-                                    Partitions& partitions) {
+Result<void> TaskReader::load_range(Partition partition, bool emptied, Partitions& partitions) {
   const std::string table = table_of(partition);
   Result<Statement> select = database_->prepare("SELECT (SELECT min(id) FROM " + table +
                                                 "), (SELECT max(id) FROM " + table + ")");
@@ -155,7 +152,7 @@ Result<void> TaskReader::load_range(StoreReader& reader, Partition partition, bo
   if (!last) return last.error();
   partitions.add(partition, *first, *last);
   if (emptied) partitions.empty(partition);
-  return reader.on_partition(partition, *first, *last);
+  return {};
 }
 
 Result<std::optional<TaskReader::Found>> TaskReader::find_finished(const TaskId& id, Sealed what,

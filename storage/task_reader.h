@@ -45,9 +45,8 @@ class TaskReader {
   Result<void> load_meta(StoreReader& reader);
   Result<void> load_queues(StoreReader& reader);
   Result<void> load_live(StoreReader& reader);
-  Result<void> load_partitions(StoreReader& reader, Partitions& partitions);
-  Result<void> load_range(StoreReader& reader, Partition partition, bool emptied,
-                          Partitions& partitions);
+  Result<void> load_partitions(Partitions& partitions);
+  Result<void> load_range(Partition partition, bool emptied, Partitions& partitions);
 
   // One value of a finished task. Nothing where no partition has the row, or it has none.
   struct Found {

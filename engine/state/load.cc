@@ -46,9 +46,6 @@ class StateLoader : public StoreReader {
     return {};
   }
 
-  // The state knows of itself when the ids in it were made.
-  Result<void> on_partition(Partition, const TaskId&, const TaskId&) override { return {}; }
-
   Result<void> finish() {
     for (const auto& [partition, sum] : state_.register_.partitions) {
       task_sum_ += sum.sum;

@@ -146,22 +146,11 @@ struct Loaded final : StoreReader {
     live.emplace_back(id, status);
     return {};
   }
-  Result<void> on_partition(Partition partition, const TaskId& first, const TaskId& last) override {
-    partitions.push_back({partition, first, last});
-    return {};
-  }
 
-  struct Range {
-    Partition partition = 0;
-    TaskId first;
-    TaskId last;
-    friend bool operator==(const Range&, const Range&) = default;
-  };
   Index index = 0;
   std::string meta;
   std::vector<std::string> queues;
   std::vector<std::pair<TaskId, std::string>> live;
-  std::vector<Range> partitions;
 };
 
 }  // namespace jack::test

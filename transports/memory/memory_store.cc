@@ -101,12 +101,6 @@ Result<void> MemoryStore::load(StoreReader& reader) {
   for (const auto& [id, task] : tables_->live) {
     if (Result<void> taken = reader.on_live(id, task.status); !taken) return taken;
   }
-  for (const auto& [partition, tasks] : tables_->finished) {
-    if (tasks.empty()) continue;
-    Result<void> taken =
-        reader.on_partition(partition, tasks.begin()->first, tasks.rbegin()->first);
-    if (!taken) return taken;
-  }
   return {};
 }
 
