@@ -1,6 +1,7 @@
 // What time brings: due tasks, expiry, time-outs, leases of engines that are gone, retention.
 #include <algorithm>
 
+#include "engine/format/duration.h"
 #include "engine/state/state.h"
 
 namespace jack {
@@ -66,12 +67,12 @@ void State::fire(Slot slot) {
     const Pool& pool = pools_[task.pool];
     outcomes_->lease_ends.push_back(
         {task.id, task.token, pool.number, pool.incarnation, Outcome::timed_out});
-    end_attempt(slot, {Outcome::timed_out,
-                       keep("the attempt ran longer than its timeout of " +
-                            std::to_string(task.timeout.count()) + " ms"),
-                       {},
-                       true,
-                       std::nullopt});
+    end_attempt(slot,
+                {Outcome::timed_out,
+                 keep("the attempt ran longer than its timeout of " + exact_text(task.timeout)),
+                 {},
+                 true,
+                 std::nullopt});
     return;
   }
   unlist(slot);

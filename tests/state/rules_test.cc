@@ -494,7 +494,7 @@ TEST_CASE("an attempt that is timed out says so in its event") {
   const Outcomes& outcomes = journal.write(TickCommand{}, CancelCommand{spec.id, "not needed"});
 
   REQUIRE(outcomes.events.size() == 2);
-  CHECK(outcomes.events[0].text == "the attempt ran longer than its timeout of 123456 ms");
+  CHECK(outcomes.events[0].text == "the attempt ran longer than its timeout of 2m3s456ms");
   CHECK(outcomes.events[1].text == "not needed");
 }
 
