@@ -23,7 +23,7 @@ struct JournalTableOptions {
   // The WAL is copied into the file when it has grown to this, and then written anew from its
   // start, because overwriting costs half of growing. It begins with an eighth of this and is made
   // longer in steps once entries are large.
-  std::int64_t wal_bytes = 32 << 20;
+  std::int64_t wal_bytes = 8 << 20;
   std::string vfs;
 };
 

@@ -24,7 +24,7 @@ struct LocalTransportOptions {
   bool keep_all = false;  // trim() does nothing: the journal is a full record
   // Its reserve is given back when an append finds no room. Outlives the transport; may be null.
   DataDirectory* directory = nullptr;
-  std::int64_t wal_bytes = 8 << 20;  // as in JournalTableOptions
+  std::int64_t wal_bytes = JournalTableOptions{}.wal_bytes;
   std::string vfs;
 };
 
