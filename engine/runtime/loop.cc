@@ -76,6 +76,11 @@ Result<void> Loop::start() {
   events_.begin_after(state_->entries());
   flusher_->begin_at(state_->index());
   journal_clock_.begin(state_->now(), started_at_);
+  if (const Index last = transport_.head(); last < state_->index()) {
+    log(LogLevel::warning, "the journal ends with entry " + std::to_string(last) +
+                               ", before entry " + std::to_string(state_->index()) +
+                               " of the store: what was accepted behind that may be lost");
+  }
   if (Result<void> reading = transport_.read_from(state_->index()); !reading) {
     const bool gone = reading.error().code == Code::position_gone;
     if (!gone || transport_.capabilities().shared) return reading;

@@ -126,6 +126,20 @@ class Restart(Filled):
         self.restart(engine)
         self.assertEqual(self.read(engine).keys(), seen.keys())
 
+    def test_a_journal_that_ends_before_the_store_is_told_of(self):
+        """It was skipped over in silence, although entries may have been lost with its end."""
+        engine = self.serve()
+        self.fill(engine, 30)
+        engine.stop()
+        old = (self.data_dir / "journal.db").read_bytes()
+        self.restart(engine)
+        seen = self.fill(engine, 30)
+        engine.stop()
+        (self.data_dir / "journal.db").write_bytes(old)
+        self.restart(engine)
+        self.assertIn("the journal ends with entry", engine.said())
+        self.assertTrue(self.read(engine) == seen)
+
     def test_a_second_engine_is_kept_out(self):
         self.serve()
         other = self.engine()
