@@ -21,10 +21,19 @@ constexpr std::int64_t kDateMax = 253'402'300'799'000;
 // whether they could be repeats, so one of the far future would make trouble when it comes.
 constexpr Duration kIdAheadMax{std::chrono::hours{1}};
 
-// A date on the journal's clock.
-Instant to_journal(const Now& now, WallTime date) {
+// A date on the journal's clock: by the clocks as they stand, and by the offset with which dates
+// are shown, some milliseconds apart at most. What begins at a date takes the later one and what
+// ends there the earlier, so that it is neither done nor shown on the wrong side of it.
+struct Moment {
+  Instant earlier;
+  Instant later;
+};
+Moment to_journal(const Now& now, WallTime date) {
   const Duration since_1970 = std::clamp(date.time_since_epoch(), Duration{0}, Duration{kDateMax});
-  return now.journal + (since_1970 - now.wall.time_since_epoch());
+  const auto [earlier, later] =
+      std::minmax({now.journal + (since_1970 - now.wall.time_since_epoch()),
+                   Instant{(since_1970 - now.wall_offset).count()}});
+  return {earlier, later};
 }
 
 bool ends_task(EventKind kind) {
@@ -50,14 +59,15 @@ Result<SubmitCommand> Front::submit_command(const Now& now, std::string_view spe
   }
   SubmitCommand command{.spec = spec, .not_before = {}, .expires = {}};
   if (view->not_before) {
-    command.not_before = to_journal(now, *view->not_before);
+    const Moment moment = to_journal(now, *view->not_before);
+    command.not_before = moment.later;
     const Duration delay_max = state_.limits().delay_max;
-    if (*command.not_before > now.journal + delay_max) {
+    if (moment.earlier > now.journal + delay_max) {
       return Error{Code::invalid_argument,
                    "not_before must be at most " + exact_text(delay_max) + " ahead of now"};
     }
   }
-  if (view->expires_at) command.expires = to_journal(now, *view->expires_at);
+  if (view->expires_at) command.expires = to_journal(now, *view->expires_at).earlier;
   return command;
 }
 

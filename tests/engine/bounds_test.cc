@@ -261,3 +261,31 @@ TEST_CASE("dates are the same at each look, unless the wall clock was set") {
   jack.advance(10ms);
   CHECK(offset() == first + 1h);
 }
+
+// It was shown to be due a millisecond early where the two clocks had gone on a little apart.
+TEST_CASE("a task is due, and shown to be due, at its date and not before") {
+  Harness jack;
+  RawSession client(jack);
+  jack.jump_wall_clock(
+      GENERATE(Duration{-20}, Duration{-1}, Duration{0}, Duration{1}, Duration{20}));
+  jack.advance(10ms);
+  TaskSpec spec = spec_at(jack.wall_now());
+  spec.not_before = jack.wall_now() + 10s;
+  spec.expires_at = jack.wall_now() + 20s;
+  REQUIRE(jack.try_submit(spec));
+
+  client.say(wire::Get{1, spec.id, false});
+  const auto shown = client.expect<wire::TaskMessage>();
+  Unpacker unpacker;
+  const TaskStatus status = decode_status(unpacker, shown.status).value();
+  const auto date = [&](Instant at) { return WallTime{Duration{at.ms} + shown.wall_offset}; };
+  CHECK(date(status.due.value()) >= *spec.not_before);
+  CHECK(date(status.expires.value()) <= *spec.expires_at);
+
+  jack.advance(9999ms);
+  CHECK(jack.state(spec.id) == TaskState::scheduled);
+  jack.advance(21ms);
+  CHECK(jack.state(spec.id) == TaskState::queued);
+  jack.advance(9980ms);
+  CHECK(jack.state(spec.id) == TaskState::expired);
+}
