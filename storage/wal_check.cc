@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::uint32_t kMagic = 0x377f0682;  // or with the last bit set
 constexpr std::size_t kHeaderBytes = 32;
+constexpr std::size_t kHeaderSummedBytes = 24;
 constexpr std::size_t kFrameHeaderBytes = 24;
 constexpr std::uint32_t kPageBytesMin = 512;
 constexpr std::uint32_t kPageBytesMax = 65536;
@@ -26,6 +27,10 @@ std::uint32_t number_at(std::string_view bytes, std::size_t at) {
   for (std::size_t i = 0; i < 4; ++i)
     value = value << 8 | static_cast<unsigned char>(bytes[at + i]);
   return value;
+}
+
+void put_number(std::string& bytes, std::uint32_t value) {
+  for (int shift = 24; shift >= 0; shift -= 8) bytes += static_cast<char>(value >> shift);
 }
 
 // SQLite's sum of a WAL. Bytes are summed as 32-bit numbers, whose order the last bit of the magic
@@ -68,7 +73,13 @@ class WalReader {
   Result<std::string_view> read(std::uint64_t at, std::size_t size);
 
   bool take_header(std::string_view header);
-  Result<std::optional<WalDamage>> check_headless();
+  bool take_format(std::string_view header);
+  void take_use(std::string_view header);  // what stands before its sum is enough
+
+  // Behind a header that is none.
+  Result<std::optional<WalDamage>> check_headless(const std::string& header);
+  Result<bool> is_all_zeros();
+  Result<bool> has_earlier_use(const std::string& header);
 
   // The number of the first frame that does not fit; nothing where all do up to the file's end.
   Result<std::optional<std::uint64_t>> first_misfit();
@@ -115,7 +126,8 @@ Result<std::optional<WalDamage>> WalReader::check() {
   const Result<std::string_view> header = read(0, kHeaderBytes);
   if (!header) return header.error();
   if (header->size() < kHeaderBytes) return std::optional<WalDamage>();
-  if (!take_header(*header)) return check_headless();
+  const std::string kept(*header);
+  if (!take_header(kept)) return check_headless(kept);
 
   const Result<std::optional<std::uint64_t>> misfit = first_misfit();
   if (!misfit) return misfit.error();
@@ -127,29 +139,60 @@ Result<std::optional<WalDamage>> WalReader::check() {
 }
 
 bool WalReader::take_header(std::string_view header) {
+  if (!take_format(header)) return false;
+  take_use(header);
+  return header_sum_ == Sum::at(header, kHeaderSummedBytes);
+}
+
+bool WalReader::take_format(std::string_view header) {
   const std::uint32_t magic = number_at(header, 0);
   const std::uint32_t page_bytes = number_at(header, 8);
   if ((magic & ~1u) != kMagic) return false;
-  big_endian_ = (magic & 1) != 0;
-  header_sum_.add(header.substr(0, 24), big_endian_);
-  if (!(header_sum_ == Sum::at(header, 24))) return false;
   if (!std::has_single_bit(page_bytes)) return false;
   if (page_bytes < kPageBytesMin || page_bytes > kPageBytesMax) return false;
+  big_endian_ = (magic & 1) != 0;
   page_bytes_ = page_bytes;
-  salts_ = header.substr(16, 8);
   return true;
 }
 
-// SQLite syncs the header before it writes the first frame, and a file that was made longer ahead
-// of use is zeros. So behind a header that is none there is nothing, or damage.
-Result<std::optional<WalDamage>> WalReader::check_headless() {
+void WalReader::take_use(std::string_view header) {
+  header_sum_ = {};
+  header_sum_.add(header.substr(0, kHeaderSummedBytes), big_endian_);
+  salts_ = header.substr(16, 8);
+}
+
+// SQLite syncs the header before it writes the first frame. So behind a header that was being
+// written there are zeros, where the file was made longer ahead of use, or frames of the use before
+// this one, which are all in the database since. Anything else shows that the header is damaged.
+Result<std::optional<WalDamage>> WalReader::check_headless(const std::string& header) {
+  Result<bool> nothing = is_all_zeros();
+  if (nothing && !*nothing) nothing = has_earlier_use(header);
+  if (!nothing) return nothing.error();
+  return *nothing ? std::optional<WalDamage>() : std::optional(WalDamage{});
+}
+
+Result<bool> WalReader::is_all_zeros() {
   for (std::uint64_t at = kHeaderBytes;;) {
     const Result<std::string_view> some = read(at, kPageBytesMax);
     if (!some) return some.error();
-    if (some->empty()) return std::optional<WalDamage>();
-    if (some->find_first_not_of('\0') != some->npos) return std::optional(WalDamage{});
+    if (some->empty()) return true;
+    if (some->find_first_not_of('\0') != some->npos) return false;
     at += some->size();
   }
+}
+
+// Whether the first frame fits behind the header that this one took the place of: the same
+// beginning, a number of the use less by one, the salts of the frame.
+Result<bool> WalReader::has_earlier_use(const std::string& header) {
+  if (!take_format(header)) return false;
+  const Result<std::string_view> frame = read(offset_of(1), frame_bytes());
+  if (!frame) return frame.error();
+  if (frame->size() < frame_bytes()) return false;
+  std::string earlier = header.substr(0, 12);
+  put_number(earlier, number_at(header, 12) - 1);
+  earlier += frame->substr(8, 8);
+  take_use(earlier);
+  return fits(*frame, header_sum_);
 }
 
 Result<std::optional<std::uint64_t>> WalReader::first_misfit() {

@@ -16,6 +16,9 @@
 // whole. SQLite repeats commit frames only on file systems where a write can harm what is beside
 // it, which none of Linux is said to be.)
 //
+// The header is written when a use begins, and synced before the first frame. One that is none is
+// damage, unless what is behind it is of the use before: all of that is in the database by then.
+//
 // Not told apart from a torn end: damage in the last transaction, or in the commit mark of the one
 // before it.
 #pragma once
