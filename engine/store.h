@@ -125,8 +125,9 @@ struct ListedTask {
 
 struct ListPage {
   std::vector<ListedTask> tasks;
-  bool more = false;  // there may be more: ask again with `before` = `next`
-  TaskId next{};      // a page can be short, even empty, where few of many tasks fit the query
+  // There may be more: ask again with this as `before`. Empty: that was all. A page can be short,
+  // even empty, where few of many tasks fit the query.
+  TaskId next{};
 };
 
 // One thread, the loop's, calls all of it. Only begin_flush() works on in a thread of the store.

@@ -16,14 +16,15 @@ TaskList::TaskList(Database& database, const Partitions& partitions, const ListQ
 Result<ListPage> TaskList::read() {
   if (Result<void> opened = open_sources(); !opened) return opened.error();
   ListPage page;
+  TaskId last;
   for (std::uint32_t scanned = 0;; ++scanned) {
     Source* const source = newest();
     if (source == nullptr) return page;
     if (scanned == kScannedMax || page.tasks.size() == query_.count_max || bytes_ > kPageBytes) {
-      page.more = true;
+      page.next = last;
       return page;
     }
-    page.next = source->id;
+    last = source->id;
     if (fits(*source)) {
       if (Result<void> added = add(*source, page); !added) return added.error();
     }

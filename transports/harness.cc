@@ -175,16 +175,15 @@ std::vector<Task> Harness::submitted(std::string_view queue) {
   std::vector<Task> tasks;
   wire::List list;
   list.queue = queue;
-  for (bool more = true; more;) {
+  do {
     const auto answer = impl_->ask(impl_->client(), list);
     const Result<const wire::Page*> page = answer_as<wire::Page>(answer);
     if (!page) fail_test(page.error());
     for (const wire::Page::Item& item : (*page)->tasks) {
       tasks.push_back(decode_task(item.spec, item.status));
     }
-    more = (*page)->more && !(*page)->tasks.empty();
-    if (more) list.before = tasks.back().spec.id;
-  }
+    list.before = (*page)->next;
+  } while (!list.before.empty());
   for (Task& listed : tasks) listed.spec = task(listed.spec.id).spec;
   std::sort(tasks.begin(), tasks.end(),
             [](const Task& a, const Task& b) { return a.status.serial < b.status.serial; });

@@ -205,7 +205,11 @@ Result<void> Load::wait_for_rest() {
   while (true) {
     const Result<TaskPage> page = client->list(unfinished);
     if (!page) return page.error();
-    if (page->tasks.empty()) return {};
+    if (page->tasks.empty()) {
+      if (page->next.empty()) return {};
+      unfinished.before = page->next;
+      continue;
+    }
     const Result<TaskResult> ended = client->wait(page->tasks.front().spec.id, kForever);
     if (!ended) return ended.error();
   }

@@ -32,16 +32,15 @@ Result<TaskPage> list_pages(Client& client, const ListFlags& flags) {
   filter.state = flags.state;
   filter.finished_too = !flags.unfinished;
   filter.before = flags.before.value_or(TaskId{});
-  TaskPage all{.tasks = {}, .more = true};
-  while (all.more && all.tasks.size() < flags.limit) {
+  TaskPage all;
+  do {
     filter.count_max = static_cast<std::uint32_t>(
         std::min<std::uint64_t>(flags.limit - all.tasks.size(), kPageTasksMax));
     Result<TaskPage> page = client.list(filter);
     if (!page) return page;
-    all.more = page->more && !page->tasks.empty();
     std::ranges::move(page->tasks, std::back_inserter(all.tasks));
-    if (all.more) filter.before = all.tasks.back().spec.id;
-  }
+    filter.before = all.next = page->next;
+  } while (!all.next.empty() && all.tasks.size() < flags.limit);
   return all;
 }
 
@@ -54,13 +53,14 @@ Result<ExitStatus> ls(const ListFlags& flags) {
   if (flags.json) {
     Json tasks = Json::array();
     for (const Task& task : page->tasks) tasks.add(json_of(task));
-    print(Json::object().set("tasks", std::move(tasks)).set("more", page->more).line() + "\n");
+    Json next = page->next.empty() ? Json() : Json(to_string(page->next));
+    print(Json::object().set("tasks", std::move(tasks)).set("next", std::move(next)).line() + "\n");
     return ExitStatus::done;
   }
   const WallTime now = std::chrono::floor<Duration>(std::chrono::system_clock::now());
   print(tasks_text(page->tasks, now, table_style()));
-  if (page->more && is_terminal(Stream::errors)) {
-    complain("there are more; go on with --before " + to_string(page->tasks.back().spec.id));
+  if (!page->next.empty() && is_terminal(Stream::errors)) {
+    complain("there may be more; go on with --before " + to_string(page->next));
   }
   return ExitStatus::done;
 }
@@ -99,7 +99,8 @@ Command ls_command() {
       .option("--limit,-n", "N", flags->limit, "at most so many (default: 50)")
       .above_zero()
       .option("--before", "ID", flags->before, "only tasks older than this one: the next page")
-      .flag("--json", flags->json, "print {\"tasks\": […], \"more\": …}")
+      .flag("--json", flags->json,
+            "print {\"tasks\": […], \"next\": …}, where next is the ID for --before, or null")
       .example("jack ls", "the newest tasks")
       .example("jack ls reviewer --state failed", "what went wrong at one agent")
       .example("jack ls --unfinished --json | jq '.tasks | length'", "how much is to be done")

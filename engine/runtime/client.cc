@@ -277,7 +277,7 @@ Result<TaskPage> Client::list(const ListFilter& filter) {
   }));
   if (!page) return std::move(page).error();
   TaskPage result;
-  result.more = page->more;
+  result.next = page->next;
   result.tasks.reserve(page->tasks.size());
   for (const wire::Page::Item& item : page->tasks) {
     Result<Task> task = to_task(item.spec, item.status, page->wall_offset);

@@ -16,9 +16,6 @@ constexpr std::uint64_t kEventBytesMax = 1u << 20;
 // kReplyBytesMax at most.
 constexpr std::size_t kPageBytesMax = 8u << 20;
 
-// A store answers with short pages where few of many tasks fit; that often it is asked again.
-constexpr int kPagesMax = 64;
-
 std::string refused(wire::Correlation correlation, const Error& error) {
   return wire::encode(wire::Refused{correlation, error.code, error.message});
 }
@@ -179,31 +176,27 @@ std::optional<std::string> Reads::answer_output(Correlation correlation, const R
 }
 
 std::string Reads::answer_list(const Now& now, Correlation correlation, const ReadList& read) {
+  const Result<ListPage> listed = store_.list(read.query);
+  if (!listed) return refused(correlation, listed.error());
   wire::Page page;
   page.correlation = correlation;
-  page.more = true;
+  page.next = listed->next;
   page.wall_offset = now.wall_offset;
   std::deque<std::string> texts;  // what the page's views point into
   std::size_t bytes = 0;
-  ListQuery query = read.query;
-  for (int pages = 0; page.more && pages < kPagesMax; ++pages) {
-    query.count_max = read.query.count_max - static_cast<std::uint32_t>(page.tasks.size());
-    if (query.count_max == 0) break;
-    const Result<ListPage> some = store_.list(query);
-    if (!some) return refused(correlation, some.error());
-    for (const ListedTask& task : some->tasks) {
-      Result<std::string> spec = spec_without_payload(task.spec);
-      Result<StoredStatus> status = decode_stored_status(task.status);
-      if (!spec) return refused(correlation, spec.error());
-      if (!status) return refused(correlation, status.error());
-      const std::string& spec_kept = texts.emplace_back(*std::move(spec));
-      const std::string& status_kept = texts.emplace_back(encode_status(std::move(status->status)));
-      page.tasks.push_back({spec_kept, status_kept});
-      bytes += spec_kept.size() + status_kept.size();
-      if (bytes > kPageBytesMax) return wire::encode(page);
+  for (const ListedTask& task : listed->tasks) {
+    Result<std::string> spec = spec_without_payload(task.spec);
+    Result<StoredStatus> status = decode_stored_status(task.status);
+    if (!spec) return refused(correlation, spec.error());
+    if (!status) return refused(correlation, status.error());
+    const std::string& spec_kept = texts.emplace_back(*std::move(spec));
+    const std::string& status_kept = texts.emplace_back(encode_status(std::move(status->status)));
+    page.tasks.push_back({spec_kept, status_kept});
+    bytes += spec_kept.size() + status_kept.size();
+    if (bytes > kPageBytesMax && &task != &listed->tasks.back()) {
+      page.next = task.id;
+      break;
     }
-    page.more = some->more;
-    query.before = some->next;
   }
   return wire::encode(page);
 }

@@ -337,7 +337,7 @@ struct TaskMessage {
   Duration wall_offset{0};
 };
 
-// [71, c, [[spec bin, status bin], …], more, wall − journal ms]. The specs have empty payloads.
+// [71, c, [[spec bin, status bin], …], next bin, wall − journal ms]. The specs have empty payloads.
 struct Page {
   struct Item {
     std::string_view spec;
@@ -345,7 +345,7 @@ struct Page {
   };
   Correlation correlation = 0;
   std::vector<Item> tasks;
-  bool more = false;
+  TaskId next{};  // there may be more: the `before` to go on with; empty: that was all
   Duration wall_offset{0};
 };
 

@@ -331,7 +331,7 @@ Page read_page(Correlation correlation, Fields& fields) {
     const std::string_view spec = item.bytes();
     return Page::Item{spec, item.bytes()};
   });
-  m.more = fields.boolean();
+  m.next = read_optional_id(fields);
   m.wall_offset = Duration{fields.i64()};
   return m;
 }

@@ -195,7 +195,8 @@ void pack(Packer& out, const TaskMessage& m) {
 void pack(Packer& out, const Page& m) {
   begin(out, Kind::page, m.correlation, 3).array(m.tasks.size());
   for (const Page::Item& item : m.tasks) out.array(2).bytes(item.spec).bytes(item.status);
-  out.boolean(m.more).i64(m.wall_offset.count());
+  pack_optional_id(out, m.next);
+  out.i64(m.wall_offset.count());
 }
 
 void pack(Packer& out, const QueueItem& queue) {

@@ -159,9 +159,9 @@ class Reading(Tasks):
         self.assertEqual(ids("--state", "cancelled"), tasks[:1])
         page = self.json("ls", "q", "--limit", "2")
         self.assertEqual([task["id"] for task in page["tasks"]], tasks[:2:-1])
-        self.assertTrue(page["more"])
+        self.assertEqual(page["next"], tasks[3])
         self.assertEqual(ids("q", "--before", tasks[3]), tasks[2::-1])
-        self.assertFalse(self.json("ls", "q", "--before", tasks[3])["more"])
+        self.assertIsNone(self.json("ls", "q", "--before", tasks[3])["next"])
         self.assertEqual(ids("empty"), [])
 
         lines = self.jack("ls", "q").splitlines()
@@ -169,12 +169,15 @@ class Reading(Tasks):
         self.assertEqual([line.split()[0] for line in lines[1:]], tasks[::-1])
 
     def test_ls_goes_beyond_one_page_of_the_protocol(self):
-        self.jack("bench", "--data-dir", self.data_dir, "--tasks", "2500", "--batch", "500",
+        """A task behind many others that do not fit: `ls` took an empty page for the end."""
+        oldest = self.submit("q")
+        self.jack("bench", "--data-dir", self.data_dir, "--tasks", "6000", "--batch", "500",
                   "--workers", "0", "--clients", "1")
-        tasks = self.json("ls", "--limit", "3000")
-        self.assertEqual(len({task["id"] for task in tasks["tasks"]}), 2500)
-        self.assertFalse(tasks["more"])
-        self.assertTrue(self.json("ls", "--limit", "2400")["more"])
+        tasks = self.json("ls", "--limit", "7000")
+        self.assertEqual(len({task["id"] for task in tasks["tasks"]}), 6001)
+        self.assertIsNone(tasks["next"])
+        self.assertEqual(self.json("ls", "--limit", "2400")["next"], tasks["tasks"][2399]["id"])
+        self.assertEqual([task["id"] for task in self.json("ls", "q")["tasks"]], [oldest])
 
     def test_show_tells_the_history_of_attempts(self):
         task = self.submit("q", "the payload\x1b[2J", "--backoff", "1ms")

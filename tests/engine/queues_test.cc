@@ -165,20 +165,20 @@ TEST_CASE("lists are current, newest first, by queue and state, page by page") {
       Unpacker unpacker;
       ids.push_back(decode_spec(unpacker, item.spec).value().id);
     }
-    return std::pair(ids, answer.more);
+    return std::pair(ids, answer.next);
   };
   wire::List list;
   list.queue = "mail";
   list.count = 10;
-  const auto [first, more] = page(list);
-  CHECK(more);
+  const auto [first, next] = page(list);
   CHECK(first.size() == 10);
+  CHECK(next == first.back());
   CHECK(first.front() == tasks.back());
-  list.before = first.back();
+  list.before = next;
   list.count = 100;
-  const auto [rest, even_more] = page(list);
+  const auto [rest, end] = page(list);
   CHECK(rest.size() == 15);
-  CHECK_FALSE(even_more);
+  CHECK(end.empty());
   CHECK(rest.back() == tasks.front());
 
   wire::List succeeded;
@@ -213,7 +213,7 @@ TEST_CASE("a page of long histories ends before it is too long for a client") {
   std::size_t bytes = 0;
   for (const wire::Page::Item& item : page.tasks) bytes += item.spec.size() + item.status.size();
   CHECK(bytes < 9u << 20);
-  CHECK(page.more);
+  CHECK_FALSE(page.next.empty());
   CHECK(jack.submitted("mail").size() == kTasks);  // page by page
 }
 

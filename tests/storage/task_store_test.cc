@@ -291,7 +291,7 @@ TEST_CASE("a list looks at a bounded number of tasks and says where to go on") {
     REQUIRE(page);
     ++pages;
     if (!page->tasks.empty()) CHECK(page->tasks[0].id == id_of(1));
-    if (!page->more) {
+    if (page->next.empty()) {
       CHECK(page->tasks.size() == 1);
       break;
     }

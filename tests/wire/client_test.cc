@@ -428,9 +428,9 @@ TEST_CASE("what a task is and was is read back, with dates instead of journal ti
   CHECK(list.queue == "mail");
   CHECK(list.state == TaskState::failed);
   CHECK(list.count == 7);
-  engine.say(wire::Page{list.correlation, {{encoded(spec), status_bytes}}, true, Duration{-5}});
+  engine.say(wire::Page{list.correlation, {{encoded(spec), status_bytes}}, kTask, Duration{-5}});
   const TaskPage page = listed.get().value();
-  CHECK(page.more);
+  CHECK(page.next == kTask);
   REQUIRE(page.tasks.size() == 1);
   CHECK(page.tasks[0].status.submitted == Instant{95});
 }

@@ -80,7 +80,7 @@ std::vector<std::string> replies() {
       encode(Ended{{{kTask, {1}, Outcome::cancelled, "why"}}}),
       encode(ResultMessage{5, kTask, TaskState::failed, "r", "t", "e"}),
       encode(TaskMessage{6, "spec", "status", Duration{-7}}),
-      encode(Page{7, {{"spec", "status"}, {"a", "b"}}, true, Duration{8}}),
+      encode(Page{7, {{"spec", "status"}, {"a", "b"}}, kTask, Duration{8}}),
       encode(QueueList{8, {{"q", true, 1, 2, 3, 4, 5, 6, 7, 8}}}),
       encode(Events{9, {"event", "other"}, {1, 2}, Duration{-3}}),
       encode(OutputBytes{10, "bytes", 11, true}),

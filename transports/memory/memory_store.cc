@@ -207,10 +207,9 @@ Result<ListPage> MemoryStore::list(const ListQuery& query) {
   ListPage page;
   for (auto at = fitting.rbegin(); at != fitting.rend(); ++at) {
     if (page.tasks.size() == query.count_max) {
-      page.more = true;
+      page.next = page.tasks.back().id;
       break;
     }
-    page.next = at->first;
     page.tasks.push_back(std::move(at->second));
   }
   return page;

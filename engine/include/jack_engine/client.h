@@ -46,13 +46,15 @@ struct ListFilter {
   std::string queue;               // empty: all
   std::optional<TaskState> state;  // none: all
   bool finished_too = true;
-  TaskId before{};                // page on from the last id of the page before
+  TaskId before{};                // only tasks older than this one: `next` of the page before
   std::uint32_t count_max = 100;  // at most 1,000
 };
 
 struct TaskPage {
   std::vector<Task> tasks;  // newest first, without payloads
-  bool more = false;
+  // There may be more: the `before` to go on with. Empty: that was all. A page can be short, even
+  // empty, where few of many tasks fit.
+  TaskId next{};
 };
 
 struct OutputPart {
