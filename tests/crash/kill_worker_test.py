@@ -37,7 +37,7 @@ def is_alive(process):
     """Whether it runs; a zombie does not."""
     try:
         text = pathlib.Path(f"/proc/{process}/stat").read_text()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # gone before the look, or amid it
         return False
     return text.rpartition(")")[2].split()[0] not in ("Z", "X")
 
