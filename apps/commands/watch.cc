@@ -53,7 +53,7 @@ class Watcher {
     while (true) {
       const Result<void> watched = client_.watch(
           options_, [this](const Event& event) { return take(event); }, idle_timeout_);
-      if (watched && !cycle_ended_) return ExitStatus::done;
+      if (watched && ended_cycle_ == 0) return ExitStatus::done;
       const bool idle = !watched && watched.error().code == Code::timed_out;
       if (!watched && !idle) {
         if (Result<void> wait = expect_back(watched.error()); !wait) return wait.error();
@@ -77,11 +77,14 @@ class Watcher {
       if (!now) return now.error();
       options_.after = *now;
     }
-    if (options_.task.empty() || flags_.after) return false;
+    if (options_.task.empty()) return false;
     const Result<Task> task = client_.get(options_.task);
     if (!task) return task.error();
-    retries_ = task->status.cycle - 1;
     if (!is_terminal(task->status.state)) return false;
+    if (flags_.after) {
+      idle_timeout_ = kIdleAfterEnd;  // there may be nothing behind it
+      return false;
+    }
     complain(fmt::format("task {} {} already; --after 0 shows what happened",
                          to_string(options_.task), ended_text(task->status.state)));
     return true;
@@ -95,19 +98,14 @@ class Watcher {
     return {};
   }
 
-  // After the last event of a cycle, which may be an older one: whether the task has ended and
-  // nothing more is known to have happened to it. `idle`: nothing came for a while.
+  // After the last event of a cycle, or where nothing came for a while (`idle`): whether the task
+  // has ended, and not only an earlier cycle of it.
   Result<bool> is_over(bool idle) {
-    cycle_ended_ = false;
-    idle_timeout_ = Duration{0};
     const Result<Task> task = client_.get(options_.task);
     if (!task && task.error().code == Code::not_found) return true;  // its retention has ended
     if (!task) return task.error();
-    if (!is_terminal(task->status.state)) return false;
-    if (idle || task->status.cycle <= 1 + retries_) return true;
-    // There were retries that it has not seen: before --after, or still to come.
-    idle_timeout_ = kIdleAfterEnd;
-    return false;
+    idle_timeout_ = Duration{0};
+    return is_terminal(task->status.state) && (idle || task->status.cycle <= ended_cycle_);
   }
 
   bool take(const Event& event) {
@@ -117,11 +115,11 @@ class Watcher {
     std::fflush(stdout);
     if (std::ferror(stdout) != 0) return false;
     ++seen_;
-    if (event.kind == EventKind::retried) ++retries_;
     if (flags_.max != 0 && seen_ >= flags_.max) return false;
     // While this client watches it cannot ask for the task.
-    cycle_ended_ = !options_.task.empty() && is_last_of_a_cycle(event.kind);
-    return !cycle_ended_;
+    const bool ended = !options_.task.empty() && is_last_of_a_cycle(event.kind);
+    ended_cycle_ = ended ? event.cycle : 0;
+    return !ended;
   }
 
   Client& client_;
@@ -129,9 +127,8 @@ class Watcher {
   const bool colour_;
   WatchOptions options_;
   std::uint64_t seen_ = 0;
-  std::uint32_t retries_ = 0;  // of the task, so far
-  bool cycle_ended_ = false;   // by the event that was seen last
-  Duration idle_timeout_{0};   // of watching; none
+  std::uint32_t ended_cycle_ = 0;  // the one that the last event ended; 0: none
+  Duration idle_timeout_{0};       // of watching; none
   bool gone_ = false;
 };
 

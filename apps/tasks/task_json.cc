@@ -30,6 +30,7 @@ Json json_of(const Backoff& backoff) {
 Json json_of(const AttemptRecord& attempt) {
   Json json = Json::object();
   json.set("attempt", attempt.attempt)
+      .set("cycle", attempt.cycle)
       .set("outcome", name_of(attempt.outcome))
       .set("started", date_text(attempt.started))
       .set("ended", date_text(attempt.ended));
@@ -122,7 +123,7 @@ Json json_of(const Event& event) {
       .set("at", date_text(event.at));
   if (!event.task.empty()) json.set("id", to_string(event.task));
   json.set("queue", event.queue);
-  if (event.attempt != 0) json.set("attempt", event.attempt);
+  if (event.cycle != 0) json.set("attempt", event.attempt).set("cycle", event.cycle);
   if (event.kind == EventKind::progressed) {
     json.set("progress", event.progress_permille / 1000.0);
   }

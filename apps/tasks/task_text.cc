@@ -105,7 +105,8 @@ void add_status(Facts& facts, const Task& task, WallTime now) {
 }
 
 std::string attempts_text(const std::vector<AttemptRecord>& attempts, const TableStyle& style) {
-  Table table({{"ATTEMPT", Align::right},
+  Table table({{"CYCLE", Align::right},
+               {"ATTEMPT", Align::right},
                {"OUTCOME"},
                {"STARTED"},
                {"TOOK", Align::right},
@@ -115,7 +116,8 @@ std::string attempts_text(const std::vector<AttemptRecord>& attempts, const Tabl
     const Tone tone = attempt.outcome == Outcome::succeeded  ? Tone::good
                       : attempt.outcome == Outcome::released ? Tone::plain
                                                              : Tone::bad;
-    table.add({std::to_string(attempt.attempt), Cell(std::string(name_of(attempt.outcome)), tone),
+    table.add({std::to_string(attempt.cycle), std::to_string(attempt.attempt),
+               Cell(std::string(name_of(attempt.outcome)), tone),
                local_date_text(date_of(attempt.started)),
                short_text(attempt.ended - attempt.started), escaped(attempt.worker),
                first_line(attempt.error)});
@@ -224,6 +226,7 @@ std::string event_text(const Event& event, bool colour) {
                   local_date_text(date_of(event.at)), toned(kind, tone, colour), event.queue);
   if (!event.task.empty()) text += " " + to_string(event.task);
   if (event.attempt != 0) text += fmt::format(" attempt {}", event.attempt);
+  if (event.cycle > 1) text += fmt::format(" of cycle {}", event.cycle);
   if (event.kind == EventKind::progressed) {
     text += fmt::format(" {}%", event.progress_permille / 10);
   }

@@ -19,8 +19,9 @@ std::uint32_t read_u32(Fields& fields, std::uint32_t max = UINT32_MAX) {
 }
 
 void pack(Packer& out, const AttemptRecord& record) {
-  out.array(6).u64(record.attempt).u64(static_cast<std::uint64_t>(record.outcome));
+  out.array(7).u64(record.attempt).u64(static_cast<std::uint64_t>(record.outcome));
   out.i64(record.started.ms).i64(record.ended.ms).text(record.error).text(record.worker);
+  out.u64(record.cycle);
 }
 
 AttemptRecord read_attempt(Fields& fields) {
@@ -31,6 +32,7 @@ AttemptRecord read_attempt(Fields& fields) {
   record.ended = Instant{fields.i64()};
   record.error = fields.text();
   record.worker = fields.text();
+  record.cycle = read_u32(fields);
   return record;
 }
 
@@ -88,10 +90,11 @@ Result<TaskStatus> decode_status(Unpacker& unpacker, std::string_view bytes) {
 
 void encode(const EventView& event, std::string& out) {
   Packer packer(out);
-  packer.array(9).u64(event.position.entry).u64(event.position.ordinal);
+  packer.array(10).u64(event.position.entry).u64(event.position.ordinal);
   packer.u64(static_cast<std::uint64_t>(event.kind)).i64(event.at.ms);
   packer.bytes(event.task.empty() ? std::string_view() : event.task.view()).text(event.queue);
   packer.u64(event.attempt).bytes(event.text).u64(event.progress_permille);
+  packer.u64(event.cycle);
 }
 
 Result<EventView> decode_event(Unpacker& unpacker, std::string_view bytes) {
@@ -112,6 +115,7 @@ Result<EventView> decode_event(Unpacker& unpacker, std::string_view bytes) {
   event.attempt = read_u32(fields);
   event.text = fields.bytes();
   event.progress_permille = read_u32(fields, 1000);
+  event.cycle = read_u32(fields);
   if (fields.failed()) return malformed;
   return event;
 }
@@ -126,6 +130,7 @@ Event to_event(const EventView& view) {
   event.attempt = view.attempt;
   event.text = view.text;
   event.progress_permille = view.progress_permille;
+  event.cycle = view.cycle;
   return event;
 }
 

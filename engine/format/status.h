@@ -3,9 +3,9 @@
 //
 //   status: [state, serial, attempt, cycle, token, submitted, changed, due|nil, expires|nil,
 //            progress ‰, progress note, output bytes, error,
-//            [[attempt, outcome, started, ended, error, worker], …], worker]
+//            [[attempt, outcome, started, ended, error, worker, cycle], …], worker]
 //   event:  [entry, ordinal, kind, at, task bin (empty: of a queue), queue, attempt, text bin,
-//            progress ‰]
+//            progress ‰, cycle]
 //
 // Times are journal milliseconds. More fields may come at the end; readers skip what they do not
 // know.
@@ -36,6 +36,7 @@ struct EventView {
   std::uint32_t attempt = 0;
   std::string_view text;
   std::uint32_t progress_permille = 0;
+  std::uint32_t cycle = 0;
 };
 
 void encode(const EventView& event, std::string& out);

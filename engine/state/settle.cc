@@ -206,7 +206,7 @@ void State::record_attempt(Slot slot, const Ending& ending) {
   std::vector<AttemptRecord>& attempts = task.more().attempts;
   if (attempts.size() == kAttemptRecordsMax) attempts.erase(attempts.begin());
   attempts.push_back({task.attempt, ending.outcome, task.started, register_.now,
-                      std::string(ending.error), std::string(ending.worker)});
+                      std::string(ending.error), std::string(ending.worker), task.cycle});
 }
 
 void State::detach_lease(Slot slot) {

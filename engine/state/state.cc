@@ -31,8 +31,13 @@ TaskStatus to_status(const TaskRecord& task, std::string_view worker) {
   }
   if (task.state == TaskState::succeeded) {
     status.error.clear();
-    status.attempts.push_back(
-        {task.attempt, Outcome::succeeded, task.started, task.changed, {}, std::string(worker)});
+    status.attempts.push_back({task.attempt,
+                               Outcome::succeeded,
+                               task.started,
+                               task.changed,
+                               {},
+                               std::string(worker),
+                               task.cycle});
   }
   return status;
 }
@@ -67,6 +72,7 @@ void State::emit(EventKind kind, Slot slot, std::string_view text) {
   event.task = task.id;
   event.queue = queues_[task.queue].name;
   event.attempt = task.attempt;
+  event.cycle = task.cycle;
   event.text = text;
   if (kind == EventKind::progressed) event.progress_permille = task.extras->progress_permille;
   outcomes_->events.push_back(event);

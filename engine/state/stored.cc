@@ -50,8 +50,9 @@ Result<Fields> open_row(Unpacker& unpacker, std::string_view bytes, std::string_
 }
 
 void encode_attempt(const AttemptRecord& attempt, Packer& packer) {
-  packer.array(6).u64(attempt.attempt).u64(static_cast<std::uint64_t>(attempt.outcome));
+  packer.array(7).u64(attempt.attempt).u64(static_cast<std::uint64_t>(attempt.outcome));
   packer.i64(attempt.started.ms).i64(attempt.ended.ms).bytes(attempt.error).text(attempt.worker);
+  packer.u64(attempt.cycle);
 }
 
 AttemptRecord decode_attempt(Fields fields, bool& failed) {
@@ -62,6 +63,7 @@ AttemptRecord decode_attempt(Fields fields, bool& failed) {
   attempt.ended = read_instant(fields);
   attempt.error = fields.bytes();
   attempt.worker = fields.text();
+  attempt.cycle = read_u32(fields);
   failed |= fields.failed();
   return attempt;
 }

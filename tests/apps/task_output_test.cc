@@ -42,7 +42,8 @@ TEST_CASE("a task as JSON has its state at the top") {
   CHECK_THAT(json, test::ContainsSubstring("{\"id\":\"0190d4c2-7b1e-7c3a-9f00-1234567890ab\","
                                            "\"state\":\"failed\",\"queue\":\"mail\""));
   CHECK_THAT(json, test::ContainsSubstring("\"submitted\":\"2026-01-31T12:00:00.000Z\""));
-  CHECK_THAT(json, test::ContainsSubstring("\"attempts\":[{\"attempt\":3,\"outcome\":\"failed\""));
+  CHECK_THAT(json, test::ContainsSubstring(
+                       "\"attempts\":[{\"attempt\":3,\"cycle\":1,\"outcome\":\"failed\""));
   CHECK_THAT(json, test::ContainsSubstring("\"payload\":\"hello\""));
   CHECK(json.find('\n') == std::string::npos);
 }

@@ -271,7 +271,8 @@ class Watch(Tasks):
         self.assertEqual(self.jack("watch", task), "")
         self.refused("watch", NO_TASK, status=3)
 
-    # It stopped at the first terminal event, that of an older cycle.
+    # It stopped at the first terminal event, that of an older cycle; and behind the last event of
+    # all it waited for ever.
     def test_a_task_that_was_retried_is_followed_to_its_last_end(self):
         task = self.submit("q")
         for _ in range(2):
@@ -283,10 +284,12 @@ class Watch(Tasks):
         kinds = [event["event"] for event in events]
         self.assertEqual(kinds.count("cancelled"), 2)
         self.assertEqual(kinds[-1], "succeeded")
+        self.assertEqual([event["cycle"] for event in events if event["event"] == "retried"], [2, 3])
+        self.assertEqual(events[-1]["cycle"], 3)
 
         first_end = kinds.index("cancelled")
         for after, rest in ((first_end - 1, kinds[first_end:]), (first_end, kinds[first_end + 1:]),
-                            (len(events) - 2, kinds[-1:])):
+                            (len(events) - 2, kinds[-1:]), (len(events) - 1, [])):
             again = self.jack("watch", task, "--after", events[after]["position"], "--json")
             self.assertEqual([json.loads(line)["event"] for line in again.splitlines()], rest)
 

@@ -1,8 +1,6 @@
-// The formats that rest on disk and travel: what goes in comes out, what is not of the format is
-// refused, and the bytes of the golden files never change.
-#include <fstream>
+// The formats that rest on disk and travel: what goes in comes out, and what is not of the format
+// is refused.
 #include <random>
-#include <sstream>
 
 #include "engine/format/command.h"
 #include "engine/format/entry.h"
@@ -11,29 +9,10 @@
 #include "engine/format/unpack.h"
 #include "engine/state/stored.h"
 #include "tests/catch.hpp"
+#include "tests/unit/samples.h"
 
 namespace jack {
 namespace {
-
-TaskSpec full_spec() {
-  TaskSpec spec;
-  spec.id = TaskId::from(WallTime{Duration{1'800'000'000'000}}, 0x123, 0x456789);
-  spec.queue = "mail.out-1_x";
-  spec.payload = std::string("pay\0load", 8);
-  spec.type = "send";
-  spec.content_type = "text/plain";
-  spec.priority = Priority::urgent;
-  spec.not_before = WallTime{Duration{1'800'000'001'000}};
-  spec.expires_at = WallTime{Duration{1'800'000'002'000}};
-  spec.timeout = Duration{5000};
-  spec.max_attempts = 7;
-  spec.backoff = {Duration{10}, 1500, Duration{1000}, 0};
-  spec.reply_to = "answers";
-  spec.parent = TaskId::from(WallTime{Duration{1'700'000'000'000}}, 1, 2);
-  spec.from = "Ada";
-  spec.headers = {{"traceparent", "00-aa-bb-01"}, {"zone", "eu"}};
-  return spec;
-}
 
 std::string encoded(const TaskSpec& spec) {
   std::string bytes;
@@ -48,24 +27,6 @@ Code code_of_check(const TaskSpec& spec, const Limits& limits = {}) {
   if (!view) return view.error().code;
   const Result<void> checked = check(*view, limits);
   return checked ? Code::ok : checked.error().code;
-}
-
-std::string hex(std::string_view bytes) {
-  static constexpr char kDigits[] = "0123456789abcdef";
-  std::string text;
-  for (const char byte : bytes) {
-    text += kDigits[static_cast<unsigned char>(byte) >> 4];
-    text += kDigits[static_cast<unsigned char>(byte) & 15];
-  }
-  return text;
-}
-
-// The bytes in tests/unit/golden/NAME.hex. JACK_TEST_SOURCES is the folder of tests.
-std::string golden(const std::string& name) {
-  std::ifstream file(std::string(JACK_TEST_SOURCES) + "/unit/golden/" + name + ".hex");
-  std::string text;
-  file >> text;
-  return text;
 }
 
 }  // namespace
@@ -348,47 +309,6 @@ TEST_CASE("a stored task survives encoding, and a newer format is refused as suc
   const Result<DecodedTask> newer = decode_task(unpacker, row);
   REQUIRE_FALSE(newer);
   CHECK(newer.error().code == Code::unsupported);
-}
-
-// To add a form: print hex(bytes) once, and keep it in a file for ever.
-TEST_CASE("golden files: what older versions wrote is written and read the same") {
-  CHECK(hex(encoded(full_spec())) == golden("spec-1"));
-
-  EntryBuilder builder;
-  builder.add(SubmitCommand{"spec", Instant{1}, std::nullopt});
-  SettleCommand settle;
-  settle.task = full_spec().id;
-  settle.token = {77};
-  builder.add(settle);
-  builder.add(TickCommand{});
-  CHECK(hex(builder.close({1, {1}, {2}, 3, Instant{4}})) == golden("entry-1"));
-
-  TaskRecord task;
-  task.serial = 9;
-  task.expires = kNever;
-  task.more().reply_to = "answers";
-  std::string row;
-  encode_task(task, nullptr, row);
-  CHECK(hex(row) == golden("task-1"));
-
-  Queue queue;
-  queue.paused = true;
-  queue.counts.succeeded = 5;
-  queue.hungry = {3, 1};
-  row.clear();
-  encode_queue(queue, row);
-  CHECK(hex(row) == golden("queue-1"));
-
-  Register values;
-  values.members.resize(1);
-  values.partitions[5] = {1, 2, true, {}};
-  values.partitions[5].ids.add(IdTimes::Stretch{6, 7});
-  values.forgotten.add(IdTimes::Stretch{1, 2});
-  Pools pools;
-  pools.restore(1).queues = {0, 2};
-  row.clear();
-  encode_meta(values, pools, row);
-  CHECK(hex(row) == golden("meta-1"));
 }
 
 }  // namespace jack

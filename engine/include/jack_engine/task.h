@@ -89,12 +89,13 @@ std::string_view name_of(Outcome outcome);
 
 // One attempt that has ended. The last 16 of a task are kept.
 struct AttemptRecord {
-  std::uint32_t attempt = 0;  // counted from 1
+  std::uint32_t attempt = 0;  // counted from 1 in each cycle
   Outcome outcome = Outcome::failed;
   Instant started;
   Instant ended;
   std::string error;   // empty unless it failed; at most Limits::error_bytes_max
   std::string worker;  // the name its worker gave, may be empty
+  std::uint32_t cycle = 1;
 };
 
 // What has happened to a task so far, as its engine sees it.
@@ -159,6 +160,7 @@ struct Event {
   std::uint32_t attempt = 0;
   std::string text;  // error, progress note or output chunk
   std::uint32_t progress_permille = 0;
+  std::uint32_t cycle = 0;  // of the task; that which begins, where it was retried
 };
 
 }  // namespace jack
