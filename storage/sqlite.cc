@@ -59,6 +59,21 @@ Result<void> make_file(const std::string& path) {
   return sync_directory_of(path);
 }
 
+// SQLite removes a WAL whose file is missing or empty, and no crash leaves one so: the file has its
+// header before there is a WAL.
+Result<void> check_for_lone_wal(const std::string& path) {
+  const std::string wal = path + "-wal";
+  std::error_code no_file;
+  const std::uintmax_t bytes = std::filesystem::file_size(path, no_file);
+  if (no_file ? no_file != std::errc::no_such_file_or_directory : bytes > 0) return {};
+  std::error_code no_wal;
+  if (std::filesystem::file_size(wal, no_wal) == 0 || no_wal) return {};
+  return Error{Code::corruption, path + " is " + (no_file ? "missing" : "empty") + " beside " +
+                                     wal +
+                                     ", whose transactions would be lost. Nothing was changed: "
+                                     "restore the file, or a backup"};
+}
+
 // Nothing where SQLite may open the WAL of this file, or there is none.
 Result<std::optional<WalDamage>> check_wal_of(const std::string& path) {
   const std::string wal = path + "-wal";
@@ -85,6 +100,7 @@ std::string text_of(const std::string& path, const WalDamage& damage) {
 // Before SQLite opens the file, which may already change it. Gives what warning() tells.
 Result<std::string> check_files(const DatabaseOptions& options) {
   if (Result<void> ours = check_header(options.path, options.schema); !ours) return ours.error();
+  if (Result<void> alone = check_for_lone_wal(options.path); !alone) return alone.error();
   if (Result<void> made = make_file(options.path); !made) return made.error();
   const Result<std::optional<WalDamage>> damage = check_wal_of(options.path);
   if (!damage) return damage.error();

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cerrno>
+#include <filesystem>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -196,6 +197,29 @@ TEST_CASE("an empty file, as a crash right after its making leaves it, becomes a
   write_file(directory.file("t.db"), "");
 
   CHECK(value_of(*opened(at(directory.file("t.db"))), "PRAGMA user_version") == "2");
+}
+
+// SQLite removed the WAL, and with it what had been acknowledged.
+TEST_CASE("a WAL whose file is missing or empty is refused untouched") {
+  const TemporaryDirectory directory;
+  const std::string path = directory.file("t.db");
+  const std::unique_ptr<Database> database = opened(at(path));
+  REQUIRE(add_row(*database));
+  const TemporaryDirectory crashed;
+  copy_files(directory.path(), crashed.path());
+  const std::string wal = content_of(crashed.file("t.db-wal"));
+  REQUIRE_FALSE(wal.empty());
+  const bool missing = GENERATE(false, true);
+  write_file(crashed.file("t.db"), "");
+  if (missing) std::filesystem::remove(crashed.file("t.db"));
+
+  const Result<std::unique_ptr<Database>> refused = Database::open(at(crashed.file("t.db")));
+
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == Code::corruption);
+  CHECK_THAT(refused.error().message, ::test::ContainsSubstring(missing ? "missing" : "empty"));
+  CHECK(content_of(crashed.file("t.db-wal")) == wal);
+  CHECK(std::filesystem::exists(crashed.file("t.db")) != missing);
 }
 
 TEST_CASE("a transaction that is not committed leaves nothing") {
