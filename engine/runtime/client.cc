@@ -119,42 +119,44 @@ Result<wire::Reply> Client::Impl::exchange(Encode encode, bool over_restarts) {
                                               std::to_string(wire::kRequestBytesMax) +
                                               " bytes; send it in parts"};
   }
-  Patience patience(patience_);
-  Patience until_it_passes(patience_);  // counted from the first refusal
+  SteadyClock::time_point now = SteadyClock::now();
+  Patience patience(patience_, now);
+  Patience until_it_passes = patience;  // counted from the first refusal
   std::optional<Error> passing;
   SteadyClock::time_point next_try{};  // after such a refusal
   sends_ = 0;
   bool sent = link_.ready() && send(std::move(frame));
   for (;;) {
-    const auto rest = std::chrono::ceil<milliseconds>(next_try - SteadyClock::now());
+    const auto rest = std::chrono::ceil<milliseconds>(next_try - now);
     const Link::News news =
-        link_.wait(patience.pause(sent || !passing ? milliseconds::max() : rest));
+        link_.wait(patience.pause(now, sent || !passing ? milliseconds::max() : rest));
+    now = SteadyClock::now();
     if (news == Link::News::closed) return Error{Code::stopped, "the engine has been stopped"};
     if (news == Link::News::lost) {
       sent = false;
-      patience.renew();
+      patience.renew(now);
     }
     if (news == Link::News::renewed) sent = send(encode(correlation));
     if (news == Link::News::refused) {
       if (!over_restarts || !passes(link_.refusal().code)) return link_.refusal();
     }
     if (news == Link::News::reply) {
-      patience.renew();
+      patience.renew(now);
       const auto* refused = std::get_if<wire::Refused>(&link_.reply());
       // The engine could not read a request so far that it knew which one it was.
       if (refused != nullptr && refused->correlation == 0) return to_error(*refused);
       if (correlation_of(link_.reply()) != correlation) continue;
       if (refused == nullptr) return std::move(link_.reply());
       if (!over_restarts || !passes(refused->code)) return to_error(*refused);
-      if (!passing) until_it_passes.renew();
+      if (!passing) until_it_passes.renew(now);
       passing = to_error(*refused);
-      next_try = SteadyClock::now() + some_time();
+      next_try = now + some_time();
       sent = false;
     }
-    if (passing && until_it_passes.over()) return *passing;
-    if (patience.over()) return link_.unreachable();
-    patience.ping_if_due(link_);
-    if (!sent && link_.ready() && SteadyClock::now() >= next_try) {
+    if (passing && until_it_passes.over(now)) return *passing;
+    if (patience.over(now)) return link_.unreachable();
+    if (patience.ping_is_due(now)) patience.pinged(now, say_ping());
+    if (!sent && link_.ready() && now >= next_try) {
       sent = send(encode(correlation));
     }
   }

@@ -10,6 +10,7 @@
 #include <jack_engine/client.h>
 
 #include "engine/runtime/link.h"
+#include "engine/runtime/patience.h"
 
 namespace jack {
 
@@ -50,14 +51,15 @@ class Client::Impl {
 
  private:
   using SteadyClock = std::chrono::steady_clock;
-  class Patience;
   class Watching;
 
-  Impl(Link link, Duration patience) : link_(std::move(link)), patience_(patience) {}
+  Impl(Link link, Duration patience)
+      : link_(std::move(link)), patience_(std::min(patience, kClientWaitMax)) {}
 
   template <typename Encode>
   Result<wire::Reply> exchange(Encode encode, bool over_restarts);
   bool send(std::string frame);
+  bool say_ping() { return link_.ready() && link_.say(wire::Ping{}); }
   std::chrono::milliseconds some_time() { return std::chrono::milliseconds{100 + random_() % 100}; }
 
   Link link_;
@@ -65,41 +67,6 @@ class Client::Impl {
   bool watching_ = false;
   int sends_ = 0;  // of the last call's request
   std::minstd_rand random_{std::random_device{}()};
-};
-
-// How long a call goes on without a word from the engine, or without a connection.
-class Client::Impl::Patience {
- public:
-  explicit Patience(Duration patience) : patience_(std::min(patience, kClientWaitMax)) { renew(); }
-
-  void renew() {
-    end_ = SteadyClock::now() + patience_;
-    next_ping_ = SteadyClock::now() + kPingEvery;
-  }
-  bool over() const { return SteadyClock::now() >= end_; }
-
-  // Until there is something to do, at most `other`.
-  std::chrono::milliseconds pause(std::chrono::milliseconds other) const {
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(std::min(end_, next_ping_) -
-                                                                   SteadyClock::now());
-    return std::clamp(left, std::chrono::milliseconds{0},
-                      std::max(other, std::chrono::milliseconds{0}));
-  }
-
-  void ping_if_due(Link& link) {
-    if (SteadyClock::now() < next_ping_) return;
-    const bool said = link.ready() && link.say(wire::Ping{});
-    next_ping_ = SteadyClock::now() + (said ? kPingEvery : kPingSoon);
-  }
-
- private:
-  // An engine answers pings at once, whatever its disk does.
-  static constexpr std::chrono::milliseconds kPingEvery{2500};
-  static constexpr std::chrono::milliseconds kPingSoon{100};  // while there is nobody to say it to
-
-  Duration patience_;
-  SteadyClock::time_point end_;
-  SteadyClock::time_point next_ping_;
 };
 
 }  // namespace jack

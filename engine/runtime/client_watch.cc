@@ -94,31 +94,34 @@ Result<void> Client::Impl::watch(const WatchOptions& options,
                                  Duration idle_timeout) {
   if (watching_) return Error{Code::failed_precondition, "this client is watching already"};
   Watching watching(*this, options);
-  Patience patience(patience_);
+  Patience patience(patience_, SteadyClock::now());
   const bool for_ever = idle_timeout <= Duration{0};
   idle_timeout = std::min(idle_timeout, kClientWaitMax);
   SteadyClock::time_point idle_end = SteadyClock::now() + idle_timeout;
   SteadyClock::time_point next_try{};
   bool asked = false;
   for (;;) {
-    if (!asked && link_.ready() && SteadyClock::now() >= next_try) asked = watching.ask();
-    const auto idle_left = std::chrono::ceil<milliseconds>(idle_end - SteadyClock::now());
+    SteadyClock::time_point now = SteadyClock::now();
+    if (!asked && link_.ready() && now >= next_try) asked = watching.ask();
+    const auto idle_left = std::chrono::ceil<milliseconds>(idle_end - now);
     const milliseconds most = asked ? milliseconds::max() : milliseconds{100};
-    const Link::News news = link_.wait(patience.pause(for_ever ? most : std::min(most, idle_left)));
+    const Link::News news =
+        link_.wait(patience.pause(now, for_ever ? most : std::min(most, idle_left)));
+    now = SteadyClock::now();
     if (news == Link::News::closed) return Error{Code::stopped, "the engine has been stopped"};
     if (news == Link::News::lost || news == Link::News::renewed) asked = false;
-    if (news == Link::News::lost) patience.renew();
+    if (news == Link::News::lost) patience.renew(now);
     if (news == Link::News::refused && !passes(link_.refusal().code)) return link_.refusal();
     if (news == Link::News::reply) {
       const wire::Reply& reply = link_.reply();
       const auto* refused = std::get_if<wire::Refused>(&reply);
-      if (refused == nullptr || !passes(refused->code)) patience.renew();
+      if (refused == nullptr || !passes(refused->code)) patience.renew(now);
       watching.take_note_of(reply);
       if (!watching.is_mine(reply)) continue;
       if (refused != nullptr) {
         if (link_.in_process() || !passes(refused->code)) return to_error(*refused);
         asked = false;
-        next_try = SteadyClock::now() + some_time();
+        next_try = now + some_time();
       } else if (const auto* message = std::get_if<wire::Events>(&reply)) {
         Result<std::vector<Event>> events = watching.take(*message);
         if (!events) return std::move(events).error();
@@ -126,16 +129,16 @@ Result<void> Client::Impl::watch(const WatchOptions& options,
           if (!on_event(event)) return {};
         }
         if (!events->empty()) idle_end = SteadyClock::now() + idle_timeout;
-        patience.renew();  // the callback may have taken its time
+        patience.renew(SteadyClock::now());  // the callback may have taken its time
       }
       continue;
     }
-    if (!for_ever && SteadyClock::now() >= idle_end) {
+    if (!for_ever && now >= idle_end) {
       return Error{Code::timed_out,
                    "nothing happened for " + std::to_string(idle_timeout.count()) + " ms"};
     }
-    if (patience.over()) return link_.unreachable();
-    patience.ping_if_due(link_);
+    if (patience.over(now)) return link_.unreachable();
+    if (patience.ping_is_due(now)) patience.pinged(now, say_ping());
   }
 }
 

@@ -490,6 +490,21 @@ TEST_CASE("a wait goes on over a restart of the engine, with the time that is le
   CHECK(result.content_type == "t");
 }
 
+// It ended with its patience, because pings came only every two and a half seconds.
+TEST_CASE("a wait may be longer than the patience with an engine that gives signs of life") {
+  Folder folder;
+  FakeEngine engine(FakeEngine::in(folder.path()));
+  Client client = client_of(folder.path(), 600ms);
+
+  auto waited = in_background([&] { return client.wait(kTask, 60s); });
+  engine.welcome();
+  const auto wait = engine.take<wire::Wait>();
+  engine.idle_until([&] { return engine.pings() == 4; });
+  engine.say(wire::ResultMessage{wait.correlation, kTask, TaskState::succeeded, "r", "t", ""});
+
+  CHECK(waited.get().value().result == "r");
+}
+
 TEST_CASE("a wait that an engine cuts short is asked again") {
   Folder folder;
   FakeEngine engine(FakeEngine::in(folder.path()));
