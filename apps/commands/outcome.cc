@@ -1,5 +1,8 @@
 #include "apps/commands/outcome.h"
 
+#include <chrono>
+#include <utility>
+
 #include <fmt/format.h>
 
 #include "apps/json.h"
@@ -10,6 +13,22 @@
 
 namespace jack::app {
 namespace {
+
+// An engine that goes away is waited for like the task: it comes back, or the time is over.
+Result<TaskResult> wait_for(Client& client, const TaskId& task, Duration timeout) {
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point end = Clock::now() + timeout;
+  bool told = false;
+  for (Duration left = timeout;;) {
+    Result<TaskResult> ended = client.wait(task, left);
+    if (ended || ended.error().code != Code::unavailable) return ended;
+    left = std::chrono::ceil<Duration>(end - Clock::now());
+    if (left <= Duration{0}) return ended;
+    if (!std::exchange(told, true)) {
+      complain("the engine is gone; waiting for it, and for task " + to_string(task));
+    }
+  }
+}
 
 Error still_going(const TaskId& task, Duration timeout) {
   const std::string within =
@@ -31,7 +50,7 @@ void print_state(Client& client, const TaskId& task) {
 
 Result<ExitStatus> present_outcome(Client& client, const TaskId& task, Duration timeout,
                                    bool json) {
-  const Result<TaskResult> ended = client.wait(task, timeout);
+  const Result<TaskResult> ended = wait_for(client, task, timeout);
   if (!ended && ended.error().code == Code::timed_out) {
     if (json) print_state(client, task);
     return still_going(task, timeout);

@@ -14,9 +14,10 @@ namespace jack::app {
 // As good as for ever; no wait of a command is longer.
 inline constexpr Duration kForever{std::chrono::hours{24 * 365}};
 
-// Waits for the outcome of a task and presents it. A result goes to standard output as it is, byte
-// by byte; any other outcome to standard error. With `json` all of it goes to standard output,
-// and where the task has not ended, its id and state do.
+// Waits for the outcome of a task, over outages of an engine that has answered before, and presents
+// it. A result goes to standard output as it is, byte by byte; any other outcome to standard error.
+// With `json` all of it goes to standard output, and where the task has not ended, its id and state
+// do.
 // Errors: not_found  no such task
 //         timed_out  it has not ended
 //         and those of every call

@@ -21,6 +21,9 @@ Result<ExitStatus> result(const ResultFlags& flags) {
   if (!connection) return connection.error();
   const bool waits = flags.wait || flags.timeout.has_value();
   const Duration timeout = waits ? flags.timeout.value_or(kForever) : Duration{0};
+  if (waits) {  // an engine that was never there is not waited for
+    if (auto answered = connection->client().info(); !answered) return answered.error();
+  }
   return present_outcome(connection->client(), flags.task, timeout, flags.json);
 }
 

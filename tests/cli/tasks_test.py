@@ -3,8 +3,9 @@
 import datetime
 import json
 import os
+import time
 
-from support import JackTest, main
+from support import PATIENCE, JackTest, main
 
 NO_TASK = "0190d4c2-7b1e-7c3a-9f00-1234567890ab"
 
@@ -127,6 +128,32 @@ class Result(Tasks):
         self.work("q", "printf done")
         self.end(result)
         self.assertEqual(result.output, b"done")
+
+    def test_who_waits_outlives_an_engine_that_is_gone_for_longer(self):
+        """They gave up after five seconds, whatever --wait-timeout said."""
+        task = self.submit("q")
+        waiting = [self.start("result", task, "--wait"),
+                   self.start("submit", "q", "--wait-timeout", "1h")]
+        self.until_waits(len(waiting))
+        self.engine.kill()
+        self.engine.wait()
+        for command in waiting:
+            line = command.stderr.readline().decode()
+            self.assertIn("the engine is gone; waiting for it, and for task", line)
+        self.serve()
+        self.work("q", "printf done")
+        for command in waiting:
+            self.end(command)
+            self.assertEqual(command.output, b"done")
+
+    def until_waits(self, count):
+        """Until the engine knows of so many who wait for a result."""
+        end = time.monotonic() + PATIENCE
+        while True:
+            findings = self.json("doctor")["findings"]
+            if [one["text"] for one in findings if one["name"] == "waits"] == [str(count)]:
+                return
+            self.assertLess(time.monotonic(), end)
 
 
 class Reading(Tasks):
