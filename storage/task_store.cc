@@ -1,5 +1,7 @@
 #include "storage/task_store.h"
 
+#include <algorithm>
+#include <ranges>
 #include <utility>
 
 #include "engine/assert.h"
@@ -50,8 +52,14 @@ Result<void> TaskStore::load(StoreReader& reader) {
 void TaskStore::begin_flush(std::shared_ptr<const Flush> flush) {
   JACK_ASSERT(!flush_under_way_);
   flush_under_way_ = true;
-  // What is past its time counts as gone from now on, before the thread begins to remove it.
-  forget(flush->emptied, flush->dropped);
+  // What is past its time counts as gone from now on, before the thread begins to remove it. But
+  // until the flush has ended, a task that a retry brought back is still read where it was.
+  const auto is_left = [&](Partition partition) {
+    return std::ranges::none_of(flush->revived,
+                                [&](const RevivedRow& row) { return row.partition == partition; });
+  };
+  for (const Partition one : flush->emptied | std::views::filter(is_left)) partitions_.empty(one);
+  for (const Partition one : flush->dropped | std::views::filter(is_left)) partitions_.drop(one);
   {
     const std::lock_guard lock(mutex_);
     flush_ = std::move(flush);
@@ -71,14 +79,10 @@ std::optional<Result<void>> TaskStore::flushed() {
   for (const PartitionGrowth& growth : flushed->growth) {
     partitions_.add(growth.partition, growth.first, growth.last);
   }
-  forget(flushed->emptied, flushed->dropped);  // also what the same flush added
+  // Also what the same flush added.
+  for (const Partition partition : flushed->emptied) partitions_.empty(partition);
+  for (const Partition partition : flushed->dropped) partitions_.drop(partition);
   return std::move(flushed->result);
-}
-
-void TaskStore::forget(const std::vector<Partition>& emptied,
-                       const std::vector<Partition>& dropped) {
-  for (const Partition partition : emptied) partitions_.empty(partition);
-  for (const Partition partition : dropped) partitions_.drop(partition);
 }
 
 Result<std::optional<StoredTask>> TaskStore::find(const TaskId& id) {

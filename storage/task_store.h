@@ -85,8 +85,6 @@ class TaskStore final : public Store {
   void do_checkpoint();
   void fail(Error error);
 
-  void forget(const std::vector<Partition>& emptied, const std::vector<Partition>& dropped);
-
   const TaskStoreOptions options_;
   WakeUp wake_loop_;
 

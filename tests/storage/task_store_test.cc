@@ -179,6 +179,35 @@ TEST_CASE("a flush without room writes nothing and can be begun again") {
   CHECK(check_whole(*store) == 3);
 }
 
+// Its hour counted as empty before the flush had moved it: the engine stopped as if it were
+// damaged.
+TEST_CASE("a task that a retry brings back is read while its hour is emptied by the same flush") {
+  const TemporaryDirectory directory;
+  FaultVfs vfs;
+  TaskStoreOptions options = at(directory.path());
+  options.vfs = vfs.name();
+  const std::unique_ptr<TaskStore> store = opened(options);
+  Flush finished;
+  for (const std::uint64_t i : {1, 2}) {
+    finished.finished.push_back(
+        {id_of(i), 7, "mail", TaskState::failed, "failed", "spec", "", false});
+  }
+  REQUIRE(flush(*store, finished));
+  Flush changes;
+  changes.revived = {{id_of(1), 7}};
+  changes.live = {{id_of(1), "mail", TaskState::queued, "queued", ""}};
+  changes.emptied = {7};
+
+  vfs.fail({Operation::write, 1, ENOSPC, true});
+  REQUIRE(flush(*store, changes).error().code == Code::storage_full);
+  CHECK(*store->spec(id_of(1)) == "spec");
+  vfs.heal();
+
+  REQUIRE(flush(*store, changes));
+  CHECK(*store->spec(id_of(1)) == "spec");
+  CHECK_FALSE(*store->spec(id_of(2)));
+}
+
 TEST_CASE("after a failed sync the store takes no flush but answers reads") {
   const TemporaryDirectory directory;
   FaultVfs vfs;
