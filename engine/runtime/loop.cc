@@ -268,7 +268,7 @@ void Loop::stop(Error error) {
 
 void Loop::flush() {
   if (phase_ == Phase::left) return;
-  if (phase_ == Phase::stopped && failure_.code != Code::stopped) return;
+  if (is_torn_ || (phase_ == Phase::stopped && failure_.code != Code::stopped)) return;
   const bool last = phase_ == Phase::leaving && wrote_leave_ && writer_.is_idle();
   if (last) flusher_->want_all();
   Result<void> worked = flusher_->work(now_.steady);

@@ -158,6 +158,7 @@ class Loop {
 
   Phase phase_ = Phase::starting;
   Error failure_;
+  bool is_torn_ = false;  // the state has taken a part of an entry: it must never be written down
   StoreArchive archive_;
   std::unique_ptr<State> state_;
   EventLog events_;

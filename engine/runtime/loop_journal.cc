@@ -74,6 +74,7 @@ void Loop::poll_transport() {
 bool Loop::apply(const JournalEntry& entry) {
   Result<void> applied = state_->apply(entry.index, entry.bytes, outcomes_);
   if (!applied) {
+    is_torn_ = true;
     stop(applied.error());
     return false;
   }

@@ -192,6 +192,37 @@ TEST_CASE("a store that cannot be read stops the engine when a task's spec is ne
   CHECK(jack.get(task).error().code == Code::corruption);
 }
 
+// The state with half of an entry was flushed, and the journal cut behind it: with the other half
+// of what had been accepted.
+TEST_CASE("an entry that could be applied in part only is applied anew after the restart") {
+  const Code code = GENERATE(Code::stopped, Code::corruption);
+  Harness jack({.transport = "local"});
+  const auto spec_of = [&](std::uint64_t number) {
+    TaskSpec spec;
+    spec.queue = "mail";
+    spec.id = TaskId::from(jack.wall_now(), number, 7);
+    return spec;
+  };
+  const TaskSpec known = spec_of(1);
+  REQUIRE(jack.try_submit(known));
+  REQUIRE(jack.succeed(jack.claim("mail"), "sent") == Code::ok);
+  jack.advance(5s);  // it is in the store, and no longer in memory
+  jack.submit("post", "to flush");
+
+  // The repeat is looked up in the store, amid the entry.
+  jack.impl().rig().store().fail_reads(Error{code, "cannot read"});
+  const std::vector<TaskSpec> specs{spec_of(2), known, spec_of(3)};
+  for (const auto& submitted : jack.submit_all(specs)) CHECK_FALSE(submitted);
+  CHECK(jack.fact("state") == "stopped");
+  jack.advance(3s);
+  jack.impl().rig().store().fail_reads(std::nullopt);
+  jack.restart();
+
+  CHECK(jack.state(specs[0].id) == TaskState::queued);
+  CHECK(jack.state(specs[2].id) == TaskState::queued);
+  CHECK(jack.hash() == jack.replay_hash());
+}
+
 TEST_CASE("a task whose stored spec has vanished stops the engine") {
   Harness jack;
   const TaskId task = jack.submit("mail", "a");
