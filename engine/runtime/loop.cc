@@ -34,6 +34,12 @@ std::size_t commands_bytes_max(const Transport& transport) {
   return static_cast<std::size_t>(transport.capabilities().entry_bytes_max) - kEntryFrameBytesMax;
 }
 
+// Answers of one turn, beyond which the others wait for the next one.
+constexpr std::size_t kAnswerBytesPerTurn = 4u << 20;
+
+// Questions of one session that wait for an answer. More are refused.
+constexpr std::size_t kReadsMax = 1000;
+
 // Under sustained load there is always a message that waits. The front is told the time at least
 // this often.
 constexpr std::chrono::seconds kJudgeEvery{1};
@@ -166,7 +172,10 @@ void Loop::take_messages() {
   progress_ |= !arrived_.empty();
   give_held();
   for (Inbound& message : arrived_) give(message);
-  for (const SessionId session : gone_) front_->on_gone(now_, session, out_);
+  for (const SessionId session : gone_) {
+    front_->on_gone(now_, session, out_);
+    reads_waiting_.drop(session);
+  }
 }
 
 void Loop::give(Inbound& message) {
@@ -282,21 +291,31 @@ void Loop::flush() {
 }
 
 void Loop::carry_out_reads() {
-  // What has waited for the store comes first.
-  while (!later_.empty()) {
-    const bool waits = later_.front().index > flusher_->flushed() && phase_ != Phase::stopped &&
-                       !flusher_->is_full();
-    if (waits) break;
-    Read read = std::move(later_.front().read);
-    later_.pop_front();
-    if (auto frame = reads_->answer(now_, read, true)) {
-      out_.frames.push_back({read.session, *std::move(frame)});
+  for (Read& read : std::exchange(out_.reads, {})) {
+    // Watches have a bound of their own.
+    if (reads_waiting_.of(read.session) >= kReadsMax && !std::get_if<ReadEvents>(&read.what)) {
+      out_.refuse(read.session, read.correlation,
+                  {Code::rate_limited, "this session has " + std::to_string(kReadsMax) +
+                                           " questions without an answer; wait for some"});
+    } else {
+      reads_waiting_.add(std::move(read));
     }
   }
-  for (Read& read : std::exchange(out_.reads, {})) carry_out(read);
+  const bool comes_no_more = phase_ == Phase::stopped || flusher_->is_full();
+  std::size_t bytes = 0;
+  while (bytes < kAnswerBytesPerTurn) {
+    const Index flushed = comes_no_more ? UINT64_MAX : flusher_->flushed();
+    std::optional<ReadQueue::Item> item = reads_waiting_.take(flushed);
+    if (!item) return;
+    const std::size_t before = out_.frames.size();
+    carry_out(*item);
+    for (std::size_t i = before; i < out_.frames.size(); ++i) bytes += out_.frames[i].frame.size();
+  }
+  progress_ = true;
 }
 
-void Loop::carry_out(Read& read) {
+void Loop::carry_out(ReadQueue::Item& item) {
+  Read& read = item.read;
   if (const auto* events = std::get_if<ReadEvents>(&read.what)) {
     const auto blobs = reads_->events_after(events->after, events_.first_entry());
     front_->on_stored_events(now_, read.session, read.correlation, blobs, out_);
@@ -312,13 +331,13 @@ void Loop::carry_out(Read& read) {
     front_->on_wait_again(now_, read, out_);
     return;
   }
-  const bool up_to_date =
-      flusher_->flushed() == state_->index() || phase_ == Phase::stopped || flusher_->is_full();
+  const bool up_to_date = item.until || flusher_->flushed() == state_->index() ||
+                          phase_ == Phase::stopped || flusher_->is_full();
   if (auto frame = reads_->answer(now_, read, up_to_date)) {
     out_.frames.push_back({read.session, *std::move(frame)});
     return;
   }
-  later_.push_back({std::move(read), state_->index()});
+  reads_waiting_.put_back(std::move(read), state_->index());
   flusher_->want_all();
   progress_ = true;
 }
@@ -360,7 +379,10 @@ std::string Loop::answer_info(wire::Correlation correlation) const {
 void Loop::send() {
   sessions_.send(out_.frames);
   out_.frames.clear();
-  for (const SessionId session : out_.forgotten) sessions_.forget(session);
+  for (const SessionId session : out_.forgotten) {
+    sessions_.forget(session);
+    reads_waiting_.drop(session);
+  }
   out_.forgotten.clear();
 }
 

@@ -32,6 +32,7 @@
 #include "engine/runtime/flusher.h"
 #include "engine/runtime/journal_clock.h"
 #include "engine/runtime/journal_writer.h"
+#include "engine/runtime/read_queue.h"
 #include "engine/runtime/reads.h"
 #include "engine/runtime/sessions.h"
 #include "engine/state/state.h"
@@ -143,7 +144,7 @@ class Loop {
   void rejoin();
   void flush();
   void carry_out_reads();
-  void carry_out(Read& read);
+  void carry_out(ReadQueue::Item& item);
   std::string answer_info(wire::Correlation correlation) const;
   void send();
   void stop(Error error);
@@ -190,11 +191,7 @@ class Loop {
   std::vector<SessionId> gone_;
   std::deque<Inbound> held_;  // messages that wait for the store or the journal, in order
   std::size_t held_bytes_ = 0;
-  struct Later {
-    Read read;
-    Index index = 0;  // that must be in the store
-  };
-  std::deque<Later> later_;  // reads that wait for a flush
+  ReadQueue reads_waiting_;
   bool progress_ = false;
 };
 

@@ -29,7 +29,8 @@ constexpr int kReconnectMaxMs = 5000;
 
 // In messages and per connection. What an engine has not read yet is the larger risk: each message
 // may have kRequestBytesMax, so fewer are taken in ahead.
-constexpr int kQueueToPeer = 1000;
+constexpr int kQueueToEngine = 1000;
+constexpr int kQueueToClient = 100;  // an answer may have megabytes
 constexpr int kQueueFromClient = 256;
 
 // From here on handing over a frame's memory is cheaper than copying it.
@@ -38,8 +39,8 @@ constexpr std::size_t kCopiedBytesMax = 4096;
 void harden(zmq::socket_t& socket, zmq::socket_type type) {
   const bool router = type == zmq::socket_type::router;
   socket.set(zmq::sockopt::linger, kLingerMs);
-  socket.set(zmq::sockopt::sndhwm, kQueueToPeer);
-  socket.set(zmq::sockopt::rcvhwm, router ? kQueueFromClient : kQueueToPeer);
+  socket.set(zmq::sockopt::sndhwm, router ? kQueueToClient : kQueueToEngine);
+  socket.set(zmq::sockopt::rcvhwm, router ? kQueueFromClient : kQueueToClient);
   if (!router && type != zmq::socket_type::dealer) return;
 
   socket.set(zmq::sockopt::maxmsgsize,

@@ -289,3 +289,41 @@ TEST_CASE("a task is due, and shown to be due, at its date and not before") {
   jack.advance(9980ms);
   CHECK(jack.state(spec.id) == TaskState::expired);
 }
+
+// All answers of a turn were made at once: a few thousand questions of thirty bytes each took the
+// memory of as many payloads.
+TEST_CASE("answers are made a few at a time, session by session in turn") {
+  Harness jack({.transport = GENERATE("memory", "local")});
+  const TaskId task = jack.submit("mail", std::string(1 << 20, 'x'));
+  RawSession hog(jack);
+  RawSession other(jack);
+  constexpr std::size_t kQuestions = 50;
+  for (std::size_t i = 0; i < kQuestions; ++i) hog.say(wire::Get{i + 1, task, true});
+  other.say(wire::Get{1, task, true});
+
+  auto& rig = jack.impl().rig();
+  rig.loop().turn();
+  std::size_t answers = 0;
+  const auto take = [&] {
+    while (rig.mail().take(hog.id())) ++answers;
+  };
+  take();
+  CHECK(answers < 6);
+  CHECK(rig.mail().has_mail(other.id()));
+  while (rig.loop().turn()) take();
+  take();
+  CHECK(answers == kQuestions);
+}
+
+TEST_CASE("a session with a thousand questions without an answer is asked to wait") {
+  Harness jack;
+  RawSession client(jack);
+  for (wire::Correlation i = 1; i <= 1001; ++i) client.say(wire::Info{i});
+
+  const wire::Refused refused = client.expect<wire::Refused>();
+  CHECK(refused.correlation == 1001);
+  CHECK(refused.code == Code::rate_limited);
+  for (wire::Correlation i = 1; i <= 1000; ++i) {
+    CHECK(client.expect<wire::EngineInfo>().correlation == i);
+  }
+}
