@@ -151,7 +151,7 @@ Command work_command() {
       .rest("COMMAND [ARG…]", flags->command, "is run once per attempt")
       .option("--jobs,-j", "N", flags->jobs, "how many commands run at a time (default: 1)")
       .above_zero()
-      .option("--max", "N", flags->max, "end after so many attempts were settled")
+      .option("--max", "N", flags->max, "end after so many attempts succeeded or failed")
       .above_zero()
       .flag("--until-empty", flags->until_empty,
             "end once none of the queues has a queued or running task, whoever runs it; tasks that "

@@ -233,7 +233,7 @@ void WorkerLoop::on_settle_answer(Token token, Code code, std::string_view messa
   if (found == held_.end()) return;
   Held& held = found->second;
   held.no_again = true;
-  if (code == Code::ok) ++settled_;
+  if (code == Code::ok && held.settlement->outcome() != Outcome::released) ++settled_;
   if (code == Code::ok || is_over_for(code) || (held.replaced && !passes(code))) {
     report(held, code);
     held_.erase(found);

@@ -418,13 +418,18 @@ TEST_CASE("a worker stops by itself after as many tasks as it was told") {
   CHECK(worker.settled() == 3);
 }
 
-// It counted the tasks that it took, so one whose lease was lost used up a place.
-TEST_CASE("a worker told to do so many tasks takes another for one whose lease was lost") {
+// It counted the tasks that it took, so one whose lease was lost used up a place; and so did one
+// that it had given back.
+TEST_CASE("a worker told to do so many tasks takes another for one lost or given back") {
+  const bool given_back = GENERATE(false, true);
   Stage stage;
   WorkerOptions options = stage.options();
   options.threads = 3;
   options.tasks_max = 2;
-  Worker worker = Worker::start(options, [](Attempt&) { return ""; }).value();
+  Worker worker = Worker::start(options, [&](Attempt& attempt) {
+                    const bool first = attempt.token() == LeaseToken{1};
+                    return first && given_back ? Settlement::release() : Settlement("");
+                  }).value();
   CHECK(stage.begin() == 2);
   stage.deliver({1, 2});
   std::size_t items = 0;
@@ -434,7 +439,7 @@ TEST_CASE("a worker told to do so many tasks takes another for one whose lease w
     done.correlation = settle.correlation;
     for (const auto& item : settle.items) {
       CHECK_FALSE(item.again);  // it may be all that was wanted
-      const bool lost = item.token == LeaseToken{1};
+      const bool lost = item.token == LeaseToken{1} && !given_back;
       done.items.push_back({lost ? Code::lease_lost : Code::ok, false, {}});
     }
     items += settle.items.size();

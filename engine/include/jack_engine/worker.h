@@ -94,7 +94,7 @@ struct WorkerOptions {
   std::uint32_t prefetch = 0;       // tasks leased beyond those running, so that threads never wait
   Duration lease{0};                // how long a silent worker keeps its leases; 0: the engine's
   Duration grace{10'000};           // stop(): how long handlers may finish before being released
-  // Ends once the engine has accepted the settles of so many attempts, whatever their outcome, and
+  // Ends once the engine has accepted the settles of so many attempts that succeeded or failed, and
   // never takes more tasks than can be among them; 0: no bound.
   std::uint64_t tasks_max = 0;
   // Called for each attempt once the engine has answered its settle, on the worker's own thread: it
@@ -122,7 +122,7 @@ class Worker {
   // refused it for good (then the error).
   Result<void> wait();
 
-  // Attempts whose settle the engine has accepted so far.
+  // Attempts that succeeded or failed, and whose settle the engine has accepted so far.
   std::uint64_t settled() const;
 
  private:
