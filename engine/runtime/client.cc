@@ -315,13 +315,15 @@ Result<void> Client::cancel(const TaskId& task, std::string_view reason) {
 }
 
 Result<void> Client::retry(const TaskId& task) {
+  const Result<Task> before = get(task);
+  if (!before) return before.error();
   Result<void> done = expect_done(impl_->call([&](wire::Correlation correlation) {
     return wire::encode(wire::Retry{correlation, {task}});
   }));
   if (done || done.error().code != Code::failed_precondition || !impl_->repeated()) return done;
   // Perhaps the first one did it, and its answer was lost: then the task is in a later cycle.
   const Result<Task> now = get(task);
-  if (now && now->status.cycle > 1) return {};
+  if (now && now->status.cycle > before->status.cycle) return {};
   return done;
 }
 

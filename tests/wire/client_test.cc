@@ -211,10 +211,10 @@ TEST_CASE("a late answer to a call that was given up is not taken for the next o
   const auto cancel = engine.take<wire::Cancel>();
   REQUIRE(first.get().error().code == Code::unavailable);
 
-  auto second = in_background([&] { return client.retry(kTask); });
-  const auto retry = engine.take<wire::Retry>();
+  auto second = in_background([&] { return client.pause("mail"); });
+  const auto pause = engine.take<wire::Pause>();
   engine.say(done_with(cancel.correlation, {{Code::not_found, false, "late"}}));
-  engine.agree(retry.correlation);
+  engine.agree(pause.correlation);
 
   CHECK(second.get().has_value());
 }
@@ -327,6 +327,7 @@ TEST_CASE("a message to a watcher that cannot be read ends the watch") {
 }
 
 // The second of two retries is refused, because the first has done it.
+// A cycle above the first counted as begun by this retry, even if an earlier one had begun it.
 TEST_CASE("a retry whose answer was lost is told from one that was refused") {
   Folder folder;
   FakeEngine engine(FakeEngine::in(folder.path()));
@@ -349,22 +350,18 @@ TEST_CASE("a retry whose answer was lost is told from one that was refused") {
   // Refused at once: that is the answer.
   auto retried = in_background([&] { return client.retry(kTask); });
   engine.welcome();
-  refuse(engine.take<wire::Retry>().correlation);
-  CHECK(retried.get().error().code == Code::failed_precondition);
-  // Repeated, and begun anew.
-  retried = in_background([&] { return client.retry(kTask); });
-  engine.say(wire::Who{engine.take<wire::Retry>().correlation});
-  engine.welcome();
-  refuse(engine.take<wire::Retry>().correlation);
   tell_cycle(2);
-  CHECK(retried.get().has_value());
-  // Repeated, but never begun anew.
+  refuse(engine.take<wire::Retry>().correlation);
+  CHECK(retried.get().error().code == Code::failed_precondition);
+  // Repeated: it begins anew, or does not, whatever was before.
+  const std::uint32_t cycle_after = GENERATE(3u, 2u);
   retried = in_background([&] { return client.retry(kTask); });
+  tell_cycle(2);
   engine.say(wire::Who{engine.take<wire::Retry>().correlation});
   engine.welcome();
   refuse(engine.take<wire::Retry>().correlation);
-  tell_cycle(1);
-  CHECK(retried.get().error().code == Code::failed_precondition);
+  tell_cycle(cycle_after);
+  CHECK(retried.get().has_value() == (cycle_after == 3));
 }
 
 TEST_CASE("an engine that does not take the session is the end of a call") {

@@ -113,7 +113,7 @@ class Client {
   // Errors: not_found, failed_precondition (it has ended otherwise)
   Result<void> cancel(const TaskId& task, std::string_view reason = {});
 
-  // A failed, cancelled or expired task begins a new cycle; its history stays.
+  // A failed, cancelled or expired task begins a new cycle; its history stays, its expiry does not.
   // Errors: not_found, failed_precondition (neither of these), queue_full
   Result<void> retry(const TaskId& task);
 
