@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -20,9 +21,18 @@ std::string& complainer() {
   return name;
 }
 
-void write_complaint(const std::string& message) {
+// A write to a full pipe, or to a terminal that is held, would not come back.
+constexpr int kFullForMs = 1000;
+
+std::string with_complainer(const std::string& message) {
   std::string text = complainer() + ": " + message;
   if (text.back() != '\n') text += '\n';
+  return text;
+}
+
+void write_complaint(const std::string& text) {
+  pollfd wait{STDERR_FILENO, POLLOUT, 0};
+  if (::poll(&wait, 1, kFullForMs) == 0) return;
   std::fwrite(text.data(), 1, text.size(), stderr);
 }
 
@@ -50,9 +60,13 @@ void print(std::string_view text) { std::fwrite(text.data(), 1, text.size(), std
 
 void set_complainer(std::string name) { complainer() = std::move(name); }
 
-void complain(std::string_view message) { write_complaint(escaped(message)); }
+std::string complaint(std::string_view message) { return with_complainer(escaped(message)); }
 
-void complain_lines(std::string_view text) { write_complaint(escaped_lines(text)); }
+void complain(std::string_view message) { write_complaint(complaint(message)); }
+
+void complain_lines(std::string_view text) {
+  write_complaint(with_complainer(escaped_lines(text)));
+}
 
 ExitStatus complain(const Error& error) {
   complain(error.message.empty() ? name_of(error.code) : std::string_view(error.message));

@@ -31,7 +31,11 @@ void print(std::string_view text);
 // Before any thread starts: what lines of complaint begin with, "jack submit".
 void set_complainer(std::string name);
 
-// One line on standard error, "jack submit: …", in one write. Any thread.
+// The line that complain() writes: "jack submit: …" and a line feed.
+std::string complaint(std::string_view message);
+
+// One line on standard error, in one write; nothing where that is full and nobody reads it for a
+// second. Any thread.
 void complain(std::string_view message);
 
 // The same for a text that may take several lines.

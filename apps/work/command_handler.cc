@@ -1,7 +1,6 @@
 #include "apps/work/command_handler.h"
 
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
 
 #include <fmt/format.h>
@@ -74,9 +73,9 @@ ProcessEnd CommandHandler::run_command(Attempt& attempt, std::string& errors) {
   if (options_.stream) {
     process.on_output = [&attempt](std::string_view part) { attempt.output(part); };
   }
-  process.on_error = [&last_lines](std::string_view part) {
+  process.on_error = [this, &last_lines](std::string_view part) {
     last_lines.add(part);
-    std::fwrite(part.data(), 1, part.size(), stderr);
+    errors_.write(part);
   };
   process.on_started = [this](pid_t group) { guard_.watch(group); };
   process.on_ended = [this](pid_t group) { guard_.forget(group); };
@@ -93,7 +92,7 @@ Settlement CommandHandler::give_back(const ProcessEnd& end) {
     options_.on_broken(why);
     return Settlement::release();
   }
-  complain(why + "; trying again");
+  errors_.write(complaint(why + "; trying again"));
   return Settlement::release(kShortageDelay);
 }
 

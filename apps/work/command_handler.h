@@ -13,6 +13,7 @@
 #include <jack_engine/worker.h>
 
 #include "apps/work/environment.h"
+#include "apps/work/error_writer.h"
 #include "apps/work/guard.h"
 #include "apps/work/process.h"
 
@@ -41,9 +42,9 @@ struct CommandOptions {
 // Called from any number of threads.
 class CommandHandler {
  public:
-  // Both must outlive it.
-  CommandHandler(const CommandOptions& options, ProcessGuard& guard)
-      : options_(options), guard_(guard) {}
+  // All must outlive it.
+  CommandHandler(const CommandOptions& options, ProcessGuard& guard, ErrorWriter& errors)
+      : options_(options), guard_(guard), errors_(errors) {}
 
   Settlement run(Attempt& attempt);
 
@@ -56,6 +57,7 @@ class CommandHandler {
 
   const CommandOptions& options_;
   ProcessGuard& guard_;
+  ErrorWriter& errors_;
   std::atomic<std::size_t> running_{0};
 };
 

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <jack_engine/worker.h>
 
@@ -16,6 +17,7 @@
 #include "apps/signals.h"
 #include "apps/terminal.h"
 #include "apps/work/command_handler.h"
+#include "apps/work/error_writer.h"
 #include "apps/work/until_empty.h"
 #include "engine/guarded_by.h"
 
@@ -60,7 +62,8 @@ class Finish {
   std::optional<Result<ExitStatus>> reason_ JACK_GUARDED_BY(mutex_);
 };
 
-WorkerOptions worker_options(const WorkFlags& flags, const ClientOptions& engine) {
+WorkerOptions worker_options(const WorkFlags& flags, const ClientOptions& engine,
+                             ErrorWriter& errors) {
   WorkerOptions options;
   options.engine = engine;
   options.engine.name = flags.name;
@@ -70,7 +73,9 @@ WorkerOptions worker_options(const WorkFlags& flags, const ClientOptions& engine
   options.grace = flags.finish;
   options.tasks_max = flags.max;
   if (flags.verbose) {
-    options.on_settled = [](const SettledAttempt& attempt) { complain(line_of(attempt)); };
+    options.on_settled = [&errors](const SettledAttempt& attempt) {
+      errors.write(complaint(line_of(attempt)));
+    };
   }
   return options;
 }
@@ -98,9 +103,10 @@ std::string search_path() {
 // Runs until something finishes it; then the worker lets its commands end or gives their tasks
 // back.
 Result<ExitStatus> work_until(Finish& finish, const WorkFlags& flags, const ClientOptions& engine,
-                              CommandHandler& handler) {
-  Result<Worker> worker = Worker::start(
-      worker_options(flags, engine), [&handler](Attempt& attempt) { return handler.run(attempt); });
+                              CommandHandler& handler, ErrorWriter& errors) {
+  Result<Worker> worker =
+      Worker::start(worker_options(flags, engine, errors),
+                    [&handler](Attempt& attempt) { return handler.run(attempt); });
   if (!worker) return worker.error();
   std::optional<EmptinessWatch> emptiness;
   if (flags.until_empty) {
@@ -137,9 +143,11 @@ Result<ExitStatus> work(const WorkFlags& flags) {
   if (!guard) return guard.error();
   Finish finish;
   const CommandOptions options = command_options(flags, *std::move(program), engine, finish);
-  CommandHandler handler(options, *guard);
+  // Before the other threads, and there until they have ended: a second signal ends it at once.
   const SignalWatch signals([&finish] { finish.set(ExitStatus::done); }, [] {});
-  return work_until(finish, flags, engine, handler);
+  ErrorWriter errors(STDERR_FILENO);
+  CommandHandler handler(options, *guard, errors);
+  return work_until(finish, flags, engine, handler, errors);
 }
 
 }  // namespace

@@ -18,6 +18,7 @@
 #include "apps/descriptor.h"
 #include "apps/work/command_handler.h"
 #include "apps/work/environment.h"
+#include "apps/work/error_writer.h"
 #include "apps/work/guard.h"
 #include "apps/work/last_lines.h"
 #include "tests/catch.hpp"
@@ -499,6 +500,63 @@ TEST_CASE("a command finds its task in the environment") {
   CHECK(variables.at("JACK_FROM") == "");
   CHECK(variables.at("JACK_HEADERS") == "{\"k\":\"v\",\"traceparent\":\"00-1-2-01\"}");
   CHECK(variables.at("TRACEPARENT") == "00-1-2-01");
+}
+
+// A pipe with both ends here.
+struct ErrorPipe {
+  ErrorPipe() {
+    std::array<int, 2> ends{};
+    REQUIRE(::pipe2(ends.data(), O_CLOEXEC) == 0);
+    reader = Descriptor(ends[0]);
+    writer = Descriptor(ends[1]);
+  }
+
+  // Until there is no writer any more.
+  std::string read_all() {
+    writer.close();
+    std::string text;
+    std::array<char, 4096> part{};
+    ssize_t got = 0;
+    while ((got = ::read(reader.get(), part.data(), part.size())) > 0)
+      text.append(part.data(), static_cast<std::size_t>(got));
+    return text;
+  }
+
+  Descriptor reader;
+  Descriptor writer;
+};
+
+TEST_CASE("what is written on standard error arrives whole and in order") {
+  ErrorPipe pipe;
+  std::string expected;
+  {
+    ErrorWriter errors(pipe.writer.get());
+    for (int i = 0; i < 1000; ++i) {
+      const std::string line = std::to_string(i) + "\n";
+      expected += line;
+      errors.write(line);
+    }
+  }
+  CHECK(pipe.read_all() == expected);
+}
+
+TEST_CASE("a standard error that takes nothing keeps neither a write nor the end up") {
+  std::signal(SIGPIPE, SIG_IGN);
+  ErrorPipe pipe;
+  {
+    ErrorWriter errors(pipe.writer.get());
+    for (int i = 0; i < 100; ++i) errors.write(std::string(64 << 10, 'x'));
+  }
+  // The thread is still in its write. This lets it go on, to its end.
+  pipe.reader.close();
+}
+
+TEST_CASE("a standard error that nobody can read any more is left alone") {
+  std::signal(SIGPIPE, SIG_IGN);
+  ErrorPipe pipe;
+  pipe.reader.close();
+  ErrorWriter errors(pipe.writer.get());
+  errors.write("lost");
 }
 
 TEST_CASE("variables of an outer task do not shine through") {

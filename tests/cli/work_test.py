@@ -52,6 +52,26 @@ class Outcomes(Worker):
         self.assertEqual(error[-1], "10000")
         self.assertEqual(error, [str(n) for n in range(10001 - len(error), 10001)])
 
+    # It wrote to a full pipe and looked after nothing any more: no time-out, no cancel, no end.
+    def test_a_standard_error_that_nobody_reads_keeps_nothing_up(self):
+        task = self.submit("q", "--attempts", "1")
+        worker = self.start_work("q", "--max", "1", "--timeout", "1s", "--verbose",
+                                 "head -c 3000000 /dev/zero >&2; exec sleep 1000")
+        self.assertEqual(self.wait(task), "failed")
+        self.assertIn("longer than 1s", self.outcome(task)[1])
+        self.assertEqual(worker.wait(PATIENCE), 0)
+
+    def test_what_is_left_out_of_a_standard_error_that_nobody_reads_is_told(self):
+        written, go = self.gate("written"), self.gate("go")
+        self.submit("q")
+        worker = self.start_work(
+            "q", "--max", "1",
+            "head -c 3000000 /dev/zero >&2; echo x > written; read line < go; echo last >&2")
+        written.wait()
+        go.open()
+        errors = self.end(worker)
+        self.assertEqual(errors.count("bytes that commands wrote to theirs are left out"), 1)
+
     def test_a_signal_is_named(self):
         task = self.submit("q", "--attempts", "1")
         self.work("q", "kill -SEGV $$")
