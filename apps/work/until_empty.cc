@@ -1,18 +1,16 @@
 #include "apps/work/until_empty.h"
 
 #include <algorithm>
-#include <condition_variable>
-#include <mutex>
 #include <utility>
 
 #include "apps/engine_position.h"
+#include "apps/work/pause.h"
 
 namespace jack::app {
 namespace {
 
 // How long one call goes on, and so how soon it is noticed that nobody wants to know any more.
 constexpr Duration kCallTime{1000};
-constexpr Duration kPause{200};
 
 ClientOptions with_little_patience(ClientOptions options) {
   options.patience = kCallTime;
@@ -40,7 +38,7 @@ void EmptinessWatch::run(const std::stop_token& stop) {
     if (empty) continue;
     // Nothing is known of the history behind the old position after an absence.
     after.reset();
-    pause(stop);
+    pause_before_asking_again(stop);
   }
 }
 
@@ -59,14 +57,6 @@ Result<bool> EmptinessWatch::look(Client& client, std::optional<Position>& after
     return waited.error();
   }
   return false;
-}
-
-// An engine that is going away refuses at once, and so would be asked without end.
-void EmptinessWatch::pause(const std::stop_token& stop) {
-  std::mutex mutex;
-  std::unique_lock lock(mutex);
-  std::condition_variable_any never;
-  never.wait_for(lock, stop, kPause, [] { return false; });
 }
 
 Result<bool> EmptinessWatch::is_empty(Client& client) {

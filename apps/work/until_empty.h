@@ -27,7 +27,6 @@ class EmptinessWatch {
  private:
   void run(const std::stop_token& stop);
   Result<bool> look(Client& client, std::optional<Position>& after, const std::stop_token& stop);
-  static void pause(const std::stop_token& stop);
   Result<bool> is_empty(Client& client);
   Result<void> wait_for_change(Client& client, Position& after, const std::stop_token& stop);
   bool may_empty(const Event& event) const;

@@ -18,6 +18,7 @@
 #include "apps/terminal.h"
 #include "apps/work/command_handler.h"
 #include "apps/work/error_writer.h"
+#include "apps/work/first_contact.h"
 #include "apps/work/until_empty.h"
 #include "engine/guarded_by.h"
 
@@ -108,6 +109,7 @@ Result<ExitStatus> work_until(Finish& finish, const WorkFlags& flags, const Clie
       Worker::start(worker_options(flags, engine, errors),
                     [&handler](Attempt& attempt) { return handler.run(attempt); });
   if (!worker) return worker.error();
+  const FirstContact contact(engine, [&finish](const Error& none) { finish.set(none); });
   std::optional<EmptinessWatch> emptiness;
   if (flags.until_empty) {
     emptiness.emplace(engine, split_list(flags.queues),
@@ -191,7 +193,8 @@ Command work_command() {
           "its command gets SIGTERM, and SIGKILL after the grace time. SIGTERM or SIGINT to `jack "
           "work` itself: it takes nothing more, lets its commands finish or gives their tasks "
           "back, "
-          "and ends; a second one ends it at once. It outlives restarts of its engine.")
+          "and ends; a second one ends it at once. It outlives restarts of its engine, once "
+          "that has answered.")
       .example("jack work upper -- tr a-z A-Z", "an agent")
       .example("jack work reviewer -j 4 --timeout 10m -- ./review.sh", "four at a time")
       .example("jack work mail,sms --until-empty -- ./send", "does what there is and ends")

@@ -362,6 +362,32 @@ class Deaths(Worker):
         self.end(worker)
         self.assertEqual(self.jack("result", task), "done")
 
+    # It waited for ever, without a word.
+    def test_a_worker_that_finds_no_engine_says_so(self):
+        self.kill_engine()
+        for flags in ([], ["--until-empty"], ["--max", "1"]):
+            complaint = self.refused("work", "q", *flags, "--", "true", status=5,
+                                     JACK_CLIENT_PATIENCE="100ms")
+            self.assertIn("no engine answers", complaint)
+            self.assertIn("jack serve", complaint)
+
+    def test_a_worker_goes_on_without_an_engine_that_has_answered_once(self):
+        self.environment["JACK_CLIENT_PATIENCE"] = "1s"
+        begun, go = self.gate("begun"), self.gate("go")
+        first = self.submit("q")
+        worker = self.start_work("q", "--max", "2", "echo x > begun; read line < go; printf done")
+        begun.wait()
+        self.kill_engine()
+        # By then the worker would have given up, as this command does.
+        self.refused("ls", status=5)
+        go.open()
+        self.environment["JACK_CLIENT_PATIENCE"] = "5s"
+        self.engine = self.serve()
+        second = self.submit("q")
+        go.open()
+        self.end(worker)
+        self.assertEqual([self.jack("result", task) for task in (first, second)], ["done"] * 2)
+
     def test_a_worker_without_an_engine_ends_when_told(self):
         self.kill_engine()
         worker = self.start_work("q", "--until-empty", "--verbose", "true")
