@@ -14,7 +14,7 @@ constexpr int kEvents = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAIL
                         ZMQ_EVENT_DISCONNECTED;
 
 // Where one side wants keys and the other does not, both notice and hang up. Who is late sees only
-// that: this often in a row, it is no accident.
+// that, and so does who has another key of the engine: this often in a row, it is no accident.
 constexpr int kHangUpsMax = 3;
 
 // Trying a socket file costs nothing, and its engine is usually back in a moment.
@@ -126,7 +126,8 @@ std::optional<Dealer::News> Dealer::take_event() {
 }
 
 Dealer::News Dealer::on_key_mismatch() {
-  return on_refused(route_.keys ? "the engine asks for no keys at this address"
+  return on_refused(route_.keys ? "the engine asks for no keys at this address, or its key is not "
+                                  "the one given (--engine-key-file)"
                                 : "the engine asks for keys at this address: name this side's "
                                   "secret one and the engine's public one (--key-file, "
                                   "--engine-key-file)");

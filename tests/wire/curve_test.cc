@@ -160,6 +160,18 @@ TEST_CASE("a peer without a key is refused") {
   CHECK(dealer.send(encode(Info{1})) == Sent::not_now);
 }
 
+// It was told that the engine asks for no keys, as if to leave them out were the way.
+TEST_CASE("another engine's key is told to be a reason why the engine hangs up") {
+  Keys keys;
+  FakeEngine engine(keys.listen());
+  Dealer dealer = connect(engine.endpoint(), keys.ada.secret_path, keys.eve.public_path);
+
+  CHECK(next(dealer, engine) == Dealer::News::refused);
+
+  CHECK(dealer.refusal().code == Code::unauthenticated);
+  CHECK_THAT(dealer.refusal().message, ::test::ContainsSubstring("--engine-key-file"));
+}
+
 TEST_CASE("a key that is allowed or revoked later counts from the next handshake on") {
   Keys keys;
   FakeEngine engine(keys.listen());
