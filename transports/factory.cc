@@ -193,6 +193,10 @@ void Engine::Impl::run(std::promise<Result<void>> opened) {
   if (parts->directory) router_options.data_dir = parts->directory->path();
   router_options.key_file = options_.key_file;
   router_options.allowed_keys_file = options_.allowed_keys_file;
+  router_options.on_unreadable_keys = [this](const Error& error) {
+    if (!options_.log) return;
+    options_.log(LogLevel::error, "nobody is let in by tcp until this is mended: " + error.message);
+  };
   auto router = wire::Router::open(*context_, router_options);
   if (!router) return opened.set_value(std::move(router).error());
   endpoints_ = (*router)->endpoints();

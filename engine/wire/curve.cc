@@ -192,7 +192,8 @@ Result<void> revoke_key(const std::string& path, std::string_view name) {
 }
 
 Result<std::unique_ptr<KeyKeeper>> KeyKeeper::open(zmq::context_t& context,
-                                                   std::string allowed_keys_file) {
+                                                   std::string allowed_keys_file,
+                                                   OnUnreadable on_unreadable) {
   Result<Wake> stop = Wake::open();
   if (!stop) return std::move(stop).error();
   // A ROUTER rather than a REP: it cannot get stuck between question and answer.
@@ -203,14 +204,17 @@ Result<std::unique_ptr<KeyKeeper>> KeyKeeper::open(zmq::context_t& context,
   } catch (const zmq::error_t& error) {
     return error_of(error, "cannot answer for keys");
   }
-  return std::unique_ptr<KeyKeeper>(
-      new KeyKeeper(*std::move(socket), *std::move(stop), std::move(allowed_keys_file)));
+  return std::unique_ptr<KeyKeeper>(new KeyKeeper(*std::move(socket), *std::move(stop),
+                                                  std::move(allowed_keys_file),
+                                                  std::move(on_unreadable)));
 }
 
-KeyKeeper::KeyKeeper(zmq::socket_t socket, Wake stop, std::string allowed_keys_file)
+KeyKeeper::KeyKeeper(zmq::socket_t socket, Wake stop, std::string allowed_keys_file,
+                     OnUnreadable on_unreadable)
     : socket_(std::move(socket)),
       stop_(std::move(stop)),
       allowed_keys_file_(std::move(allowed_keys_file)),
+      on_unreadable_(std::move(on_unreadable)),
       thread_([this] { run(); }) {}
 
 KeyKeeper::~KeyKeeper() {
@@ -260,13 +264,31 @@ void KeyKeeper::answer_one() {
 
 std::optional<std::string> KeyKeeper::name_of(std::string_view raw_key) {
   if (raw_key.size() != kKeyBytes) return std::nullopt;
+  const FileState state = file_state();
   const Result<std::vector<NamedKey>> keys = read_allowed_keys(allowed_keys_file_);
-  if (!keys) return std::nullopt;
+  if (!keys) {
+    tell_unreadable(keys.error(), state);
+    return std::nullopt;
+  }
+  told_of_.reset();
   const std::string key = z85_of(raw_key);
   for (const NamedKey& allowed : *keys) {
     if (allowed.public_key == key) return allowed.name;
   }
   return std::nullopt;
+}
+
+KeyKeeper::FileState KeyKeeper::file_state() const {
+  struct stat status {};
+  if (::stat(allowed_keys_file_.c_str(), &status) != 0) return {};
+  return {static_cast<std::int64_t>(status.st_ino), status.st_ctim.tv_sec, status.st_ctim.tv_nsec};
+}
+
+// A peer tries again several times a second.
+void KeyKeeper::tell_unreadable(const Error& error, const FileState& state) {
+  if (told_of_ == state) return;
+  told_of_ = state;
+  if (on_unreadable_) on_unreadable_(error);
 }
 
 }  // namespace jack::wire

@@ -6,7 +6,10 @@
 //   allowed file  such lines, one per client; empty lines and those that begin with # do not count
 #pragma once
 
+#include <array>
 #include <atomic>
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -72,30 +75,43 @@ Result<void> revoke_key(const std::string& path, std::string_view name);
 
 // Answers libzmq's question whether a peer may connect, on a thread of its own. The file is read
 // again for each handshake, so that a change holds at once. While the file cannot be read, nobody
-// is let in.
+// is let in, and `on_unreadable` is told so by the first handshake after each change of the file.
 class KeyKeeper {
  public:
   // Stands in for the ZAP domain of every CURVE socket of an engine.
   static constexpr const char* kDomain = "jack";
 
+  // Why the file cannot be read. Called on the keeper's thread.
+  using OnUnreadable = std::function<void(const Error&)>;
+
   // Peers are asked about from here on: to be opened before any socket is bound.
   // Errors: unavailable  the context has such a handler already
   static Result<std::unique_ptr<KeyKeeper>> open(zmq::context_t& context,
-                                                 std::string allowed_keys_file);
+                                                 std::string allowed_keys_file,
+                                                 OnUnreadable on_unreadable = {});
   ~KeyKeeper();  // from here on libzmq refuses new peers
 
   // Peers turned away since the start. Any thread.
   std::uint64_t refused() const { return refused_; }
 
  private:
-  KeyKeeper(zmq::socket_t socket, Wake stop, std::string allowed_keys_file);
+  // What tells one state of a file from the next: where it is, and when it was changed. All zero
+  // for one that is not there.
+  using FileState = std::array<std::int64_t, 3>;
+
+  KeyKeeper(zmq::socket_t socket, Wake stop, std::string allowed_keys_file,
+            OnUnreadable on_unreadable);
   void run();
   void answer_one();
   std::optional<std::string> name_of(std::string_view raw_key);
+  FileState file_state() const;
+  void tell_unreadable(const Error& error, const FileState& state);
 
   zmq::socket_t socket_;
   Wake stop_;
   const std::string allowed_keys_file_;
+  const OnUnreadable on_unreadable_;
+  std::optional<FileState> told_of_;
   std::atomic<std::uint64_t> refused_{0};
   std::thread thread_;
 };

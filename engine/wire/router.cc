@@ -97,7 +97,8 @@ Result<std::unique_ptr<Router>> Router::open(zmq::context_t& context,
   std::unique_ptr<Router> router(new Router());
   router->outbox_bytes_max_ = options.outbox_bytes_max;
   if (!options.key_file.empty()) {
-    Result<std::unique_ptr<KeyKeeper>> keeper = KeyKeeper::open(context, options.allowed_keys_file);
+    Result<std::unique_ptr<KeyKeeper>> keeper =
+        KeyKeeper::open(context, options.allowed_keys_file, options.on_unreadable_keys);
     if (!keeper) return std::move(keeper).error();
     router->keeper_ = *std::move(keeper);
   }

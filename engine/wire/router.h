@@ -29,7 +29,8 @@ struct RouterOptions {
   std::string data_dir;             // where the file `engine` goes; empty: none is written
   std::string key_file;             // with keys, every tcp:// address asks for them
   std::string allowed_keys_file;
-  std::size_t outbox_bytes_max = 16u << 20;  // kept per session; beyond, it is given up
+  KeyKeeper::OnUnreadable on_unreadable_keys;  // the allowed ones
+  std::size_t outbox_bytes_max = 16u << 20;    // kept per session; beyond, it is given up
 };
 
 // Not thread-safe: one thread at a time, the loop's once it runs. To be closed, and with it its

@@ -146,6 +146,17 @@ class Serve(EngineTest):
         self.jack("ls", "--key-file", key_file, "--engine-key-file",
                   self.data_dir / "keys/engine.pub")
 
+    # Everybody was locked out, and nobody was told why.
+    def test_a_file_of_keys_that_cannot_be_read_is_told_in_the_log(self):
+        key_file = self.jack("keys", "new", "--curve", "laptop").strip()
+        engine = self.serve("--listen", "tcp://127.0.0.1:0")
+        with open(self.data_dir / "keys/allowed", "a", encoding="utf-8") as allowed:
+            allowed.write("no key\n")
+        self.refused("ls", "--key-file", key_file, "--engine-key-file",
+                     self.data_dir / "keys/engine.pub", status=7)
+        errors = self.stop(engine)
+        self.assertRegex(errors, "error .*keys/allowed:3: not a name and a public key")
+
     def test_a_second_signal_ends_it_at_once(self):
         self.stop(self.serve())
         # Somebody reads the journal, which the engine wants for itself: it waits two seconds.

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <mutex>
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -216,14 +217,32 @@ TEST_CASE("without an answer about keys new peers are refused, and old ones live
   CHECK(zmq::poll(&item, 1, std::chrono::milliseconds{test::kSoon}) == 1);
 }
 
-TEST_CASE("nobody is let in while the file of allowed keys cannot be read") {
+TEST_CASE("nobody is let in while the file of allowed keys cannot be read, which is told") {
   Keys keys;
-  FakeEngine engine(keys.listen());
+  std::mutex mutex;
+  std::vector<std::string> told;
+  RouterOptions options = keys.listen();
+  options.on_unreadable_keys = [&](const Error& error) {
+    const std::lock_guard lock(mutex);
+    told.push_back(error.message);
+  };
+  FakeEngine engine(options);
+  const auto is_refused = [&] {
+    Dealer dealer = connect(engine.endpoint(), keys.ada.secret_path, keys.engine.public_path);
+    return next(dealer, engine) == Dealer::News::refused;
+  };
+
   std::ofstream(keys.allowed, std::ios::app) << "not a line\n";
+  CHECK(is_refused());
+  CHECK(is_refused());
+  std::ofstream(keys.allowed, std::ios::app) << "nor this one\n";
+  std::filesystem::rename(keys.allowed, keys.folder / "elsewhere");
+  CHECK(is_refused());
 
-  Dealer dealer = connect(engine.endpoint(), keys.ada.secret_path, keys.engine.public_path);
-
-  CHECK(next(dealer, engine) == Dealer::News::refused);
+  const std::lock_guard lock(mutex);
+  REQUIRE(told.size() == 2);  // once for each change, however often somebody tries
+  CHECK_THAT(told[0], ::test::ContainsSubstring("allowed:3"));
+  CHECK_THAT(told[1], ::test::ContainsSubstring(keys.allowed));
 }
 
 TEST_CASE("beyond loopback an engine listens with keys") {
