@@ -12,6 +12,7 @@
 #include "apps/cli/values.h"
 #include "apps/text/duration.h"
 #include "apps/text/nearest.h"
+#include "engine/wire/endpoint.h"
 
 namespace jack::app {
 namespace {
@@ -157,6 +158,21 @@ Result<void> check_value(const Setting& setting, const std::vector<std::string>&
     case SettingKind::texts: return {};
   }
   return {};
+}
+
+std::vector<std::string> with_listen_paths(const Setting& setting, std::vector<std::string> texts,
+                                           const std::filesystem::path& folder) {
+  constexpr std::string_view kIpc = "ipc://";
+  if (setting.key != "listen") return texts;
+  for (std::string& text : texts) {
+    // The engine refuses what is no address.
+    if (!text.starts_with(kIpc) || !wire::check_endpoint(text, wire::Use::listen)) continue;
+    const std::filesystem::path path = text.substr(kIpc.size());
+    if (path.is_absolute()) continue;
+    const auto whole = std::filesystem::absolute(folder / path).lexically_normal();
+    text = std::string(kIpc) + whole.string();
+  }
+  return texts;
 }
 
 Error unknown_setting(std::string_view key) {

@@ -2,6 +2,7 @@
 // words.
 #pragma once
 
+#include <filesystem>
 #include <optional>
 #include <span>
 #include <string>
@@ -45,6 +46,11 @@ std::optional<Error> misspelt_variable(std::string_view name);
 // Whether these texts are a value of the setting.
 // Errors: invalid_argument  what they should be
 Result<void> check_value(const Setting& setting, const std::vector<std::string>& texts);
+
+// `texts` with the paths of ipc:// addresses to listen at beginning at `folder`, unless they are
+// absolute: who looks for the engine may be in another folder. Other settings stay as they are.
+std::vector<std::string> with_listen_paths(const Setting& setting, std::vector<std::string> texts,
+                                           const std::filesystem::path& folder);
 
 // "there is no setting 'durabilty'; did you mean durability?"
 Error unknown_setting(std::string_view key);

@@ -135,6 +135,7 @@ Result<void> Settings::take_flags(const SettingsInput& input) {
                    fmt::format("{}: {}", flag.name, checked.error().message)};
     }
     if (setting->kind == SettingKind::path) value.texts = {absolute_path(flag.texts.front())};
+    value.texts = with_listen_paths(*setting, std::move(value.texts), "");
     offer(flag.key, std::move(value));
   }
   return {};
@@ -158,6 +159,7 @@ Result<void> Settings::take_variables(const SettingsInput& input) {
     SettingValue value{{*text}, Source::environment, name};
     if (setting.kind == SettingKind::texts) value.texts = split_list(*text);
     if (setting.kind == SettingKind::path) value.texts = {absolute_path(*text)};
+    value.texts = with_listen_paths(setting, std::move(value.texts), "");
     if (const Result<void> checked = check_value(setting, value.texts); !checked) {
       return Error{Code::invalid_argument, fmt::format("{}: {}", name, checked.error().message)};
     }

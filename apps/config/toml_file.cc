@@ -91,7 +91,8 @@ class FileReader {
     if (setting->kind == SettingKind::path) {
       texts->front() = (fs::absolute(path_).parent_path() / texts->front()).lexically_normal();
     }
-    settings[key] = std::move(*texts);
+    settings[key] =
+        with_listen_paths(*setting, std::move(*texts), fs::absolute(path_).parent_path());
     return {};
   }
 

@@ -162,6 +162,25 @@ TEST_CASE("a file in which the data directory is named leads to that directory's
         std::vector<std::string>{"ipc:///tmp/a", "tcp://127.0.0.1:7000"});
 }
 
+// It was published as it was, and found from the engine's own folder only.
+TEST_CASE("a socket path to listen at begins where other paths of its source do") {
+  Folder folder;
+  SettingsInput input = folder.input();
+  const auto listen = [&] { return Settings::load(input).value()["listen"].texts; };
+  const auto addresses = [](const std::string& path) {
+    return std::vector<std::string>{"ipc://" + path, "ipc:///srv/../b", "tcp://127.0.0.1:7000"};
+  };
+
+  folder.write("data/jack.toml", "listen = ['ipc://a', 'ipc:///srv/../b', 'tcp://127.0.0.1:7000']");
+  CHECK(listen() == addresses(folder.path() + "/data/a"));
+  folder.variables["JACK_LISTEN"] = "ipc://../a,ipc:///srv/../b,tcp://127.0.0.1:7000";
+  CHECK(listen() == addresses(fs::path(folder.path()).parent_path().string() + "/a"));
+  input.flags.push_back({"--listen", "listen", addresses("a")});
+  CHECK(listen() == addresses(folder.path() + "/a"));
+  input.flags.push_back({"--listen", "listen", {"ipc://@a"}});  // the engine refuses it
+  CHECK(listen() == std::vector<std::string>{"ipc://@a"});
+}
+
 TEST_CASE("an unknown key is refused with its line and the nearest known one") {
   const Folder folder;
   folder.write("jack.toml", "transport = 'local'\ndurabilty = 'full'\n");

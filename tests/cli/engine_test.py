@@ -198,6 +198,11 @@ class Serve(EngineTest):
             self.jack("ls", JACK_ENGINE=place, JACK_DATA_DIR="/nowhere")
         self.jack("ls", "--data-dir", self.data_dir, JACK_ENGINE="ipc:///nowhere")
 
+    def test_a_socket_path_without_a_folder_is_in_the_present_one(self):
+        engine = self.serve("--listen", "ipc://here.sock")
+        self.assertIn(f"ipc://{self.folder.resolve()}/here.sock", engine.ready)
+        self.jack("ls")
+
     def test_what_was_accepted_is_there_after_a_kill(self):
         engine = self.serve()
         tasks = [self.submit("q") for _ in range(5)]
