@@ -24,7 +24,7 @@ struct Option {
   bool required = false;
   bool repeated = false;
   std::vector<std::string> choices;  // all values there are; empty: others than these
-  bool above_zero = false;           // a number that is at least 1
+  bool above_zero = false;           // a number that is at least 1, or a duration of some length
   TakeValue take;                    // of a flag: is called with an empty text
 };
 

@@ -20,8 +20,12 @@ Result<void> take(const Option& option, const std::string& value) {
     return refuse(fmt::format("'{}' is none of {}", value, fmt::join(option.choices, ", ")));
   }
   Result<void> taken = option.take(value);
-  if (std::uint64_t number = 1; taken && option.above_zero && read_value(value, number)) {
-    if (number == 0) return refuse("must be at least 1");
+  if (!taken || !option.above_zero) return taken;
+  if (std::uint64_t number = 1; read_value(value, number) && number == 0) {
+    return refuse("must be at least 1");
+  }
+  if (Duration time{1}; read_value(value, time) && time == Duration{0}) {
+    return refuse("must be longer than 0s");
   }
   return taken;
 }

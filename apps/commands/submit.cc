@@ -103,8 +103,10 @@ void add_spec_flags(Command& command, SubmitFlags& flags) {
       .option("--not-before", "DATE", spec.not_before, "start no attempt before this date")
       .option("--expires-in", "DURATION", spec.expires_in,
               "start no attempt once this time has passed")
+      .above_zero()
       .option("--expires-at", "DATE", spec.expires_at, "start no attempt after this date")
-      .option("--timeout", "DURATION", spec.timeout, "how long one attempt may take (default: any)")
+      .option("--timeout", "DURATION", spec.timeout,
+              "how long one attempt may take; 0s, the default, is any time")
       .option("--attempts", "N", spec.max_attempts, "how often it is tried (default: 3)")
       .above_zero()
       .option("--backoff", "DURATION", spec.backoff.initial,

@@ -168,7 +168,8 @@ Command work_command() {
             "are scheduled for later do not count")
       .flag("--stream", flags->stream,
             "make standard output the task's output while the command runs, for `jack watch`")
-      .option("--timeout", "DURATION", flags->timeout, "stop a command that takes longer")
+      .option("--timeout", "DURATION", flags->timeout,
+              "stop a command that takes longer; 0s, the default, stops none")
       .option("--grace", "DURATION", flags->grace,
               "between SIGTERM and SIGKILL to a command that is stopped (default: 5s)")
       .option("--finish", "DURATION", flags->finish,

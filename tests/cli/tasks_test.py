@@ -115,6 +115,8 @@ class Result(Tasks):
         self.jack("cancel", queued, "--reason", "no longer needed")
         complaint = self.refused("result", queued, status=1)
         self.assertIn("was cancelled: no longer needed", complaint)
+        # A script that had no time left got a task that never expires.
+        self.assertIn("--expires-in", self.refused("submit", "q", "--expires-in", "0s", status=2))
         expired = self.submit("q", "--expires-in", "1ms", "--delay", "1h")
         self.assertIn("expired", self.refused("result", expired, "--wait", status=1))
 
