@@ -77,10 +77,11 @@ ExitStatus run_arguments(const std::vector<std::string>& arguments) {
 }
 
 // A file that is opened while one of these is closed would get its number, and with it whatever is
-// printed.
+// printed. What stands in for it fails to be read or written all the same.
 void open_standard_files() {
   for (const int descriptor : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
-    if (::fcntl(descriptor, F_GETFD) < 0) ::open("/dev/null", O_RDWR);
+    if (::fcntl(descriptor, F_GETFD) >= 0) continue;
+    ::open("/dev/null", descriptor == STDIN_FILENO ? O_WRONLY : O_RDONLY);
   }
 }
 

@@ -103,6 +103,14 @@ class Usage(JackTest):
             process = self.start("--help", stdout=full)
             self.assertIn("No space left", self.end(process, status=70))
 
+    # It ended with 0, and the id was lost.
+    def test_a_standard_output_that_is_closed_is_an_error(self):
+        self.serve()
+        process = self.start("submit", "q", "x", stdout=None, preexec_fn=lambda: os.close(1))
+        self.assertIn("cannot write to standard output", self.end(process, status=70))
+        process = self.start("submit", "q", "-", stdin=None, preexec_fn=lambda: os.close(0))
+        self.assertIn("cannot read standard input", self.end(process, status=2))
+
     def test_colours_are_for_terminals_that_want_them(self):
         self.serve()
         self.submit("q", "x")
