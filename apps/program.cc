@@ -1,8 +1,6 @@
 #include "apps/program.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <cstdio>
 #include <cstring>
 #include <exception>
 #include <optional>
@@ -87,9 +85,8 @@ void open_standard_files() {
 
 // Output that got lost must not look like success.
 ExitStatus flush_output(ExitStatus status) {
-  errno = 0;
-  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return status;
-  complain(fmt::format("cannot write to standard output: {}", std::strerror(errno)));
+  if (flush_printed()) return status;
+  complain(fmt::format("cannot write to standard output: {}", std::strerror(print_error())));
   return status == ExitStatus::done ? ExitStatus::internal : status;
 }
 

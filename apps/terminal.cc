@@ -1,5 +1,6 @@
 #include "apps/terminal.h"
 
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 
@@ -19,6 +20,15 @@ int descriptor_of(Stream stream) {
 std::string& complainer() {
   static std::string name = "jack";
   return name;
+}
+
+int& first_print_error() {
+  static int number = 0;
+  return number;
+}
+
+void note_print(bool done) {
+  if (!done && first_print_error() == 0) first_print_error() = errno;
 }
 
 // A write to a full pipe, or to a terminal that is held, would not come back.
@@ -56,7 +66,16 @@ std::size_t terminal_columns() {
 
 TableStyle table_style() { return {terminal_columns(), has_colour(Stream::output)}; }
 
-void print(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); }
+void print(std::string_view text) {
+  note_print(std::fwrite(text.data(), 1, text.size(), stdout) == text.size());
+}
+
+bool flush_printed() {
+  note_print(std::fflush(stdout) == 0);
+  return print_error() == 0;
+}
+
+int print_error() { return first_print_error(); }
 
 void set_complainer(std::string name) { complainer() = std::move(name); }
 

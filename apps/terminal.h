@@ -25,8 +25,15 @@ std::size_t terminal_columns();
 // How tables are printed on standard output.
 TableStyle table_style();
 
-// Writes to standard output. The end of the program checks that all of it got there.
+// Writes to standard output. The end of the program checks that all of it got there. This and the
+// two below: one thread.
 void print(std::string_view text);
+
+// Sends off what was printed. Gives whether all of it got there so far.
+bool flush_printed();
+
+// The errno of the first of these that failed; 0: none has.
+int print_error();
 
 // Before any thread starts: what lines of complaint begin with, "jack submit".
 void set_complainer(std::string name);

@@ -1,5 +1,4 @@
 // `jack serve`: an engine that other processes reach.
-#include <cstdio>
 #include <memory>
 #include <semaphore>
 
@@ -100,7 +99,7 @@ void say_ready(const Engine& engine, const EngineOptions& options, bool json) {
   } else {
     print(fmt::format("jack {} is ready at {}\n", version(), fmt::join(engine.endpoints(), " ")));
   }
-  std::fflush(stdout);
+  flush_printed();
 }
 
 Result<ExitStatus> serve(const ServeFlags& flags) {

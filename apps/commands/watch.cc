@@ -1,5 +1,4 @@
 // `jack watch`: what happens, while it happens.
-#include <cstdio>
 #include <memory>
 #include <optional>
 
@@ -112,8 +111,7 @@ class Watcher {
     gone_ = false;
     options_.after = event.position;
     print(flags_.json ? json_of(event).line() + "\n" : event_text(event, colour_));
-    std::fflush(stdout);
-    if (std::ferror(stdout) != 0) return false;
+    if (!flush_printed()) return false;
     ++seen_;
     if (flags_.max != 0 && seen_ >= flags_.max) return false;
     // While this client watches it cannot ask for the task.

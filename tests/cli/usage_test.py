@@ -102,6 +102,11 @@ class Usage(JackTest):
         with open("/dev/full", "wb") as full:
             process = self.start("--help", stdout=full)
             self.assertIn("No space left", self.end(process, status=70))
+            # It named no reason but "Success".
+            self.serve()
+            self.submit("q", "x")
+            process = self.start("watch", "--after", "0", "--max", "1", stdout=full)
+            self.assertIn("No space left", self.end(process, status=70))
 
     # It ended with 0, and the id was lost.
     def test_a_standard_output_that_is_closed_is_an_error(self):
