@@ -94,7 +94,7 @@ Command cancel_command() {
       .example("jack cancel 0190d4c2-7b1e-7c3a-9f00-1234567890ab --reason 'no longer needed'",
                "ends the task as cancelled")
       .status(ExitStatus::not_found, "a task is not there")
-      .status(ExitStatus::refused, "a task has ended already");
+      .status(ExitStatus::refused, "a task has ended already, and not as cancelled");
   return command;
 }
 

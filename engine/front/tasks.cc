@@ -163,6 +163,12 @@ void Front::on(const Now&, Session& session, const wire::Get& message, Output& o
 }
 
 void Front::on(const Now&, Session& session, const wire::List& message, Output& out) {
+  if (!message.queue.empty() && !is_queue_name(message.queue)) {
+    refuse(session.id, message.correlation,
+           {Code::invalid_argument, "a queue name must be 1–128 characters of A–Z a–z 0–9 . _ -"},
+           out);
+    return;
+  }
   ReadList list;
   list.query.queue = message.queue;
   list.query.state = message.state;

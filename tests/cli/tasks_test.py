@@ -218,6 +218,11 @@ class Reading(Tasks):
             ["q", True, 1, 1, 1])
         self.assertIn("paused", self.jack("queues"))
 
+    # It printed an empty table.
+    def test_a_name_that_no_queue_can_have_is_refused(self):
+        self.assertIn("queue name", self.refused("ls", "a b", status=4))
+        self.assertIn("queue name", self.refused("watch", "a b", status=4))
+
 
 class Changes(Tasks):
     def test_cancel_takes_several_and_says_what_became_of_each(self):
