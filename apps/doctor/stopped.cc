@@ -8,6 +8,8 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "apps/doctor/running.h"
 #include "engine/state/state.h"
@@ -112,10 +114,25 @@ Result<std::string> check_replay(JournalTable& journal, const Rebuilt& rebuilt) 
                   state.hash(), rebuilt.index, rebuilt.hash)};
 }
 
+// A copy of an engine's directory may be without its lock, which keeps an engine from starting
+// amid a look. Leaves errno behind where there is none to be made.
+Descriptor make_lock(const std::string& data_dir, const std::string& path) {
+  struct stat owner {};
+  if (::stat((data_dir + "/engine.id").c_str(), &owner) != 0) return Descriptor();
+  Descriptor lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  // Its engine is to be able to open it, whoever looks.
+  if (lock && ::geteuid() == 0 && ::fchown(lock.get(), owner.st_uid, owner.st_gid) != 0) {
+    return Descriptor();
+  }
+  return lock;
+}
+
 }  // namespace
 
 Result<std::optional<Descriptor>> lock_directory(const std::string& data_dir) {
-  Descriptor lock(::open((data_dir + "/lock").c_str(), O_RDWR | O_CLOEXEC));
+  const std::string path = data_dir + "/lock";
+  Descriptor lock(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+  if (!lock && errno == ENOENT) lock = make_lock(data_dir, path);
   if (!lock) {
     const Code code = errno == ENOENT ? Code::not_found : Code::permission_denied;
     return Error{code, fmt::format("{} is no data directory, or not yours: {}", data_dir,

@@ -12,7 +12,8 @@
 
 namespace jack::app {
 
-// Keeps engines out of the directory for as long as it is held; nothing where one is in it.
+// Keeps engines out of the directory for as long as it is held; nothing where one is in it. The
+// lock is made where a copy of the directory lacks it.
 // Errors: not_found, permission_denied
 Result<std::optional<Descriptor>> lock_directory(const std::string& data_dir);
 

@@ -270,6 +270,18 @@ class Doctor(EngineTest):
         self.serve()
         self.assertEqual(len(self.json("ls", "--unfinished")["tasks"]), 7)
 
+    # It was no data directory to the doctor, and `jack serve` opened it.
+    def test_a_copy_without_the_lock_is_looked_into(self):
+        engine = self.serve()
+        self.submit("q")
+        self.stop(engine)
+        (self.data_dir / "lock").unlink()
+        self.assertIn("1 unfinished tasks", self.findings()["state"]["text"])
+        self.serve()
+        (self.folder / "other").mkdir()
+        self.refused("doctor", "--data-dir", self.folder / "other", status=3)
+        self.assertEqual(os.listdir(self.folder / "other"), [])
+
     def test_a_crash_is_told_and_what_is_to_be_recovered(self):
         engine = self.serve("--keep-journal")
         for _ in range(10):
