@@ -130,7 +130,7 @@ Command serve_command() {
   add_data_dir_flags(command, flags->engine);
   command
       .option("--listen", "ENDPOINT", flags->listen,
-              "where it is reached, ipc:///PATH or tcp://HOST:PORT, where port 0 takes a free one; "
+              "where it is reached, ipc:///PATH or tcp://IP:PORT, where port 0 takes a free one; "
               "may be given several times (default: ipc://DIR/jack.sock)")
       .option(
           "--durability", "LEVEL", flags->durability,

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include <arpa/inet.h>
+#include <net/if.h>
 #include <pwd.h>
 #include <unistd.h>
 
@@ -58,6 +59,15 @@ std::string_view fault_of_tcp(std::string_view endpoint, std::uint16_t port_min)
                        : "has a port that is none: 1 to 65535";
 }
 
+// Of "tcp://host:port". libzmq listens at addresses and network interfaces, and looks no names up.
+bool may_listen_at(std::string_view endpoint) {
+  const std::string host(host_of(endpoint));
+  in_addr address{};
+  // One with a colon is of IPv6, which libzmq reads itself.
+  return host == "*" || host.find(':') != std::string::npos ||
+         ::inet_pton(AF_INET, host.c_str(), &address) == 1 || ::if_nametoindex(host.c_str()) != 0;
+}
+
 Result<void> read_keys(const ClientOptions& options, Route& route) {
   if (options.key_file.empty() && options.engine_key_file.empty()) return {};
   if (options.key_file.empty() || options.engine_key_file.empty()) {
@@ -100,7 +110,11 @@ Result<void> check_endpoint(std::string_view endpoint, Use use) {
   };
   if (endpoint.starts_with(kTcp)) {
     const std::string_view fault = fault_of_tcp(endpoint, use == Use::listen ? 0 : 1);
-    return fault.empty() ? Result<void>() : refuse(fault);
+    if (!fault.empty()) return refuse(fault);
+    if (use == Use::listen && !may_listen_at(endpoint)) {
+      return refuse("names no IP address to listen at, as in tcp://127.0.0.1:7077");
+    }
+    return {};
   }
   if (!endpoint.starts_with(kIpc)) {
     return refuse("is no endpoint; write ipc:///PATH or tcp://HOST:PORT");

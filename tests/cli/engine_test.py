@@ -77,7 +77,8 @@ class Serve(EngineTest):
     # libzmq takes a port modulo 65536 and listened on another one, without a word.
     def test_an_address_that_is_none_is_2_and_says_what_is_missing(self):
         for address, fault in (("tcp://127.0.0.1:99999", "port"), ("tcp://127.0.0.1", "no port"),
-                               ("tcp://:7077", "no host"), ("127.0.0.1:7077", "ipc:///PATH")):
+                               ("tcp://:7077", "no host"), ("tcp://localhost:0", "no IP address"),
+                               ("127.0.0.1:7077", "ipc:///PATH")):
             complaint = self.refused("serve", "--listen", address, status=2)
             self.assertIn("--listen", complaint)
             self.assertIn(fault, complaint)

@@ -362,7 +362,7 @@ TEST_CASE("what cannot be listened on is refused by name, and nothing is harmed"
 }
 
 TEST_CASE("beyond loopback nothing is bound without keys") {
-  for (const char* endpoint : {"tcp://0.0.0.0:0", "tcp://*:0", "tcp://[::]:0", "tcp://eth0:0"}) {
+  for (const char* endpoint : {"tcp://0.0.0.0:0", "tcp://*:0", "tcp://[::]:0"}) {
     CHECK(open_error(listen_on({endpoint})) == Code::permission_denied);
   }
   CHECK(is_local("tcp://127.0.0.1:1"));
@@ -370,6 +370,7 @@ TEST_CASE("beyond loopback nothing is bound without keys") {
   CHECK(is_local("tcp://localhost:1"));
   CHECK(is_local("tcp://[::1]:1"));
   CHECK_FALSE(is_local("tcp://10.0.0.1:1"));
+  CHECK_FALSE(is_local("tcp://eth0:1"));
   CHECK_FALSE(is_local("tcp://127.evil.example:1"));
 }
 
@@ -462,11 +463,22 @@ TEST_CASE("the default data directory follows the environment") {
   with("HOME", home.c_str());
 }
 
+// libzmq said of a name that there is no such device.
+TEST_CASE("an engine listens at addresses and interfaces, and names are for those who connect") {
+  for (const char* const good : {"tcp://*:0", "tcp://0.0.0.0:1", "tcp://[::]:1", "tcp://lo:1"}) {
+    CHECK(check_endpoint(good, Use::listen));
+  }
+  for (const char* const name : {"tcp://localhost:1", "tcp://example.org:1", "tcp://127.1:1"}) {
+    CHECK(check_endpoint(name, Use::connect));
+    CHECK(check_endpoint(name, Use::listen).error().code == Code::invalid_argument);
+  }
+}
+
 // libzmq takes a port modulo 65536: an engine that was to listen on 99999 did so on 34463.
 TEST_CASE("an endpoint is the same to those who listen and those who connect") {
   for (const Use use : {Use::connect, Use::listen}) {
     for (const char* const good : {"ipc:///x/s", "ipc://s", "tcp://127.0.0.1:1", "tcp://[::1]:7077",
-                                   "tcp://example.org:65535"}) {
+                                   "tcp://127.0.0.1:65535"}) {
       CHECK(check_endpoint(good, use));
     }
     for (const char* const bad :
