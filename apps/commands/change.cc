@@ -102,7 +102,10 @@ Command retry_command() {
   Command command = task_command("retry", "begin failed, cancelled or expired tasks anew",
                                  std::make_shared<ChangeFlags>(),
                                  [](Client& client, const TaskId& id) { return client.retry(id); });
-  command.details("A new cycle with all its attempts begins; the history stays.")
+  command
+      .details(
+          "A new cycle with all its attempts begins; the history stays. A date at which "
+          "the task expires no longer counts.")
       .example("jack ls --state failed --json | jq -r '.tasks[].id' | xargs jack retry",
                "tries again what failed")
       .status(ExitStatus::not_found, "a task is not there, or is no longer kept")

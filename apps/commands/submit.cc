@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
+#include <optional>
+#include <set>
 #include <utility>
 
 #include <fmt/format.h>
@@ -50,6 +52,14 @@ TaskSpec spec_of(const SubmitFlags& flags) {
   return spec;
 }
 
+std::optional<std::string> header_given_twice(const SubmitFlags& flags) {
+  std::set<std::string> names;
+  for (const auto& [name, value] : flags.headers) {
+    if (!names.insert(name).second) return name;
+  }
+  return std::nullopt;
+}
+
 // A submit without an answer may have been accepted.
 Error explain(Error error, const TaskId& id) {
   if (error.code != Code::unavailable) return error;
@@ -61,6 +71,10 @@ Error explain(Error error, const TaskId& id) {
 Result<ExitStatus> submit(const SubmitFlags& flags) {
   if (flags.payload && flags.file) {
     complain("PAYLOAD and --file exclude each other");
+    return ExitStatus::usage;
+  }
+  if (const std::optional<std::string> twice = header_given_twice(flags)) {
+    complain(fmt::format("--header: '{}' is given twice", *twice));
     return ExitStatus::usage;
   }
   TaskSpec spec = spec_of(flags);

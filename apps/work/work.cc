@@ -25,9 +25,23 @@
 namespace jack::app {
 namespace {
 
+// "QUEUE,QUEUE…", as far as a command line can tell.
+struct QueueNames {
+  std::vector<std::string> names;
+};
+
+Result<void> read_value(std::string_view text, QueueNames& target) {
+  if (text.empty() || text.front() == ',' || text.back() == ',' ||
+      text.find(",,") != std::string_view::npos) {
+    return Error{Code::invalid_argument, fmt::format("'{}' has an empty name in it", text)};
+  }
+  target.names = split_list(text);
+  return {};
+}
+
 struct WorkFlags {
   EngineFlags engine;
-  std::string queues;
+  QueueNames queues;
   std::uint32_t jobs = 1;
   std::uint64_t max = 0;
   bool until_empty = false;
@@ -68,7 +82,7 @@ WorkerOptions worker_options(const WorkFlags& flags, const ClientOptions& engine
   WorkerOptions options;
   options.engine = engine;
   options.engine.name = flags.name;
-  options.queues = split_list(flags.queues);
+  options.queues = flags.queues.names;
   options.threads = flags.jobs;
   options.lease = flags.lease;
   options.grace = flags.finish;
@@ -112,8 +126,7 @@ Result<ExitStatus> work_until(Finish& finish, const WorkFlags& flags, const Clie
   const FirstContact contact(engine, [&finish](const Error& none) { finish.set(none); });
   std::optional<EmptinessWatch> emptiness;
   if (flags.until_empty) {
-    emptiness.emplace(engine, split_list(flags.queues),
-                      [&finish] { finish.set(ExitStatus::done); });
+    emptiness.emplace(engine, flags.queues.names, [&finish] { finish.set(ExitStatus::done); });
   }
   std::jthread ended([&finish, &worker] {
     const Result<void> outcome = worker->wait();

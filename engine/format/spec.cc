@@ -126,7 +126,7 @@ Result<void> check_headers(Fields headers) {
       return Error{Code::invalid_argument, "more than " + std::to_string(kHeadersMax) + " headers"};
     }
   }
-  if (bytes > kHeaderBytesMax) return too_long("the headers together", kHeaderBytesMax);
+  if (bytes > kHeaderBytesMax) return too_long("the sum of the headers", kHeaderBytesMax);
   return {};
 }
 

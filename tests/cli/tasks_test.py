@@ -34,6 +34,11 @@ class Submit(Tasks):
         self.assertEqual(self.jack("show", self.submit("q"), "--payload"), "")
         self.assertEqual(self.jack("show", self.submit("q", "[1, 2]"), "--payload"), "[1, 2]")
 
+    # The last one counted, without a word.
+    def test_a_header_that_is_given_twice_is_2(self):
+        complaint = self.refused("submit", "q", "--header", "a=1", "--header", "a=2", status=2)
+        self.assertIn("'a' is given twice", complaint)
+
     def test_every_field_of_the_spec_gets_there(self):
         parent = self.submit("q")
         day = (datetime.date.today() + datetime.timedelta(days=100)).isoformat()

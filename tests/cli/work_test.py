@@ -228,6 +228,11 @@ class Ends(Worker):
     def test_what_the_engine_refuses_is_4(self):
         self.refused("work", "no name", "--", "true", status=4)
 
+    # Such names were passed over, as if a variable in a script could never be empty.
+    def test_an_empty_name_of_a_queue_is_2(self):
+        for queues in ("", ",", "q,", ",q", "a,,b"):
+            self.assertIn("empty name", self.refused("work", queues, "--", "true", status=2))
+
     def test_max_is_a_number_of_tasks(self):
         tasks = [self.submit("q") for _ in range(3)]
         self.work("q", "--max", "2", "true")
