@@ -188,7 +188,7 @@ TEST_CASE("a task that a retry brings back is read while its hour is emptied by 
   options.vfs = vfs.name();
   const std::unique_ptr<TaskStore> store = opened(options);
   Flush finished;
-  for (const std::uint64_t i : {1, 2}) {
+  for (const std::uint64_t i : {1u, 2u}) {
     finished.finished.push_back(
         {id_of(i), 7, "mail", TaskState::failed, "failed", "spec", "", false});
   }
