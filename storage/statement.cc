@@ -15,7 +15,7 @@ namespace {
 // may come after one, so it stays an I/O error. EFBIG is a file-size limit set for the process.
 bool is_no_space(int sqlite_code, int system_error) {
   if ((sqlite_code & 0xff) == SQLITE_FULL) return true;
-  return sqlite_code == SQLITE_IOERR_WRITE &&
+  return (sqlite_code == SQLITE_IOERR_WRITE || sqlite_code == SQLITE_IOERR_SHMSIZE) &&
          (system_error == ENOSPC || system_error == EDQUOT || system_error == EFBIG);
 }
 

@@ -141,6 +141,15 @@ class FullDisk(rig.CrashTest):
         self.restart(self.serving)
         self.check_books(claimed)
 
+    def test_an_engine_starts_on_a_disk_that_others_have_filled(self):
+        """It ended with an I/O error: there was no room for the index of the store's WAL."""
+        client, worker, claimed = self.run_some()
+        self.assertEqual(self.serving.stop(), 0)
+        self.disk.fill()
+        self.restart(self.serving)
+        self.check_books([])
+        self.assertEqual(self.submit(self.peer(self.serving, "client")), rig.STORAGE_FULL)
+
     def test_an_engine_that_is_killed_on_a_full_disk_starts_on_it(self):
         client, worker, claimed = self.run_some()
         self.disk.fill()
