@@ -79,6 +79,9 @@ Result<void> check(const SpecView& spec, const Limits& limits);
 
 // 1–128 of [A-Za-z0-9._-].
 bool is_queue_name(std::string_view name);
+// What a refusal says of one that is none.
+inline constexpr const char* kQueueNameRule =
+    "a queue name must be 1–128 characters of A–Z a–z 0–9 . _ -";
 
 // Valid UTF-8 (RFC 3629) without control characters: what names and texts for people must be.
 bool is_plain_text(std::string_view text);

@@ -127,9 +127,7 @@ void Front::on(const Now&, Session& session, const wire::Retry& message, Output&
 void Front::on(const Now&, Session& session, const wire::Pause& message, Output& out) {
   if (refuse_change(session, message.correlation, Taking::settles, out)) return;
   if (!is_queue_name(message.queue)) {
-    refuse(session.id, message.correlation,
-           {Code::invalid_argument, "a queue name must be 1–128 characters of A–Z a–z 0–9 . _ -"},
-           out);
+    refuse(session.id, message.correlation, {Code::invalid_argument, kQueueNameRule}, out);
     return;
   }
   out.commands.begin(Pending::Kind::change, session.id, message.correlation);
@@ -164,9 +162,7 @@ void Front::on(const Now&, Session& session, const wire::Get& message, Output& o
 
 void Front::on(const Now&, Session& session, const wire::List& message, Output& out) {
   if (!message.queue.empty() && !is_queue_name(message.queue)) {
-    refuse(session.id, message.correlation,
-           {Code::invalid_argument, "a queue name must be 1–128 characters of A–Z a–z 0–9 . _ -"},
-           out);
+    refuse(session.id, message.correlation, {Code::invalid_argument, kQueueNameRule}, out);
     return;
   }
   ReadList list;

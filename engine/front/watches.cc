@@ -15,9 +15,7 @@ constexpr std::uint32_t kWatchCreditMax = 1000;
 
 void Front::on(const Now& now, Session& session, const wire::Watch& message, Output& out) {
   if (!message.queue.empty() && !is_queue_name(message.queue)) {
-    refuse(session.id, message.correlation,
-           {Code::invalid_argument, "a queue name must be 1–128 characters of A–Z a–z 0–9 . _ -"},
-           out);
+    refuse(session.id, message.correlation, {Code::invalid_argument, kQueueNameRule}, out);
     return;
   }
   if (message.after && message.after->entry > events_.end().entry) {

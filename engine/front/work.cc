@@ -55,8 +55,7 @@ Result<Subscription*> Front::subscribe(Session& session, const wire::Work& messa
   }
   std::vector<std::string> queues(message.queues.begin(), message.queues.end());
   if (!std::all_of(queues.begin(), queues.end(), is_queue_name)) {
-    return Error{Code::invalid_argument,
-                 "a queue name must be 1–128 characters of A–Z a–z 0–9 . _ -"};
+    return Error{Code::invalid_argument, kQueueNameRule};
   }
   if (session.subscriptions.size() >= limits_.subscriptions_per_session_max) {
     return Error{Code::rate_limited, "a session may have " +

@@ -110,7 +110,7 @@ CommandOutcome State::apply(const EntryHeader& header, const ResumeCommand& comm
 
 CommandOutcome State::apply(const PauseCommand& command) {
   if (!is_queue_name(command.queue)) {
-    return {Code::invalid_argument, "a queue name must be 1–128 characters of A–Z a–z 0–9 . _ -"};
+    return {Code::invalid_argument, kQueueNameRule};
   }
   Queue* queue = queues_.find(command.queue);
   if (queue == nullptr) {
