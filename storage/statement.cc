@@ -12,7 +12,8 @@ namespace jack {
 namespace {
 
 // Only a refused *write* leaves the WAL without a commit mark. A sync that fails for want of room
-// may come after one, so it stays an I/O error. EFBIG is a file-size limit set for the process.
+// may come after one, so it stays an I/O error. The index of the WAL is made longer before anything
+// is written. EFBIG is a file-size limit set for the process.
 bool is_no_space(int sqlite_code, int system_error) {
   if ((sqlite_code & 0xff) == SQLITE_FULL) return true;
   return (sqlite_code == SQLITE_IOERR_WRITE || sqlite_code == SQLITE_IOERR_SHMSIZE) &&

@@ -47,14 +47,6 @@ struct Parts {
   std::unique_ptr<Transport> transport{};
 };
 
-// On a full disk even opening takes some room, for SQLite's index of the WAL.
-template <typename Open>
-auto with_reserve(DataDirectory& directory, Open open) {
-  auto opened = open();
-  const bool full = !opened && opened.error().code == Code::storage_full;
-  return full && directory.reserve().release() ? open() : std::move(opened);
-}
-
 Result<Parts> open_local(const EngineOptions& options, const Clock& clock) {
   if (options.data_dir.empty()) {
     return Error{Code::invalid_argument, "the local transport needs a data directory"};
@@ -68,7 +60,10 @@ Result<Parts> open_local(const EngineOptions& options, const Clock& clock) {
   TaskStoreOptions store_options;
   store_options.path = parts.directory->tasks_path();
   store_options.directory = parts.directory.get();
-  auto store = with_reserve(*parts.directory, [&] { return TaskStore::open(store_options); });
+  auto store = TaskStore::open(store_options);
+  // On a full disk even this takes some room, for SQLite's index of the WAL.
+  const bool full = !store && store.error().code == Code::storage_full;
+  if (full && parts.directory->reserve().release()) store = TaskStore::open(store_options);
   if (!store) return std::move(store).error();
   parts.store = *std::move(store);
 
@@ -77,8 +72,7 @@ Result<Parts> open_local(const EngineOptions& options, const Clock& clock) {
   transport_options.durability = options.durability;
   transport_options.keep_all = options.keep_journal;
   transport_options.directory = parts.directory.get();
-  auto transport =
-      with_reserve(*parts.directory, [&] { return LocalTransport::open(transport_options); });
+  auto transport = LocalTransport::open(transport_options);
   if (!transport) return std::move(transport).error();
   const std::string& warning = (*transport)->warning();
   if (options.log && !warning.empty()) options.log(LogLevel::warning, warning);
