@@ -27,11 +27,11 @@ constexpr int kHandshakeMs = 5000;
 constexpr int kReconnectMs = 100;  // doubled up to the maximum; libzmq adds jitter
 constexpr int kReconnectMaxMs = 5000;
 
-// In messages and per connection. What an engine has not read yet is the larger risk: each message
-// may have kRequestBytesMax, so fewer are taken in ahead.
+// In messages and per connection. Those that an engine keeps may have megabytes each: what it has
+// not read yet, and what its client has not.
 constexpr int kQueueToEngine = 1000;
-constexpr int kQueueToClient = 100;  // an answer may have megabytes
 constexpr int kQueueFromClient = 256;
+constexpr int kQueueToClient = 100;
 
 // From here on handing over a frame's memory is cheaper than copying it.
 constexpr std::size_t kCopiedBytesMax = 4096;
