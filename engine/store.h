@@ -48,6 +48,17 @@ struct RevivedRow {
   Partition partition = 0;
 };
 
+// A finished task that is stored, or by the same flush: what is known of it has changed.
+struct RestatedRow {
+  TaskId id;
+  Partition partition = 0;
+  std::string_view queue;
+  TaskState state = TaskState::succeeded;
+  std::string_view status;
+  // Spec, result and output go, and it is listed no more. find() still has it.
+  bool removed = false;
+};
+
 struct QueueRow {
   std::uint32_t number = 0;
   std::string_view name;
@@ -70,6 +81,13 @@ struct EventsRow {
   std::string_view bytes;  // encoded by engine/state/stored.h
 };
 
+// The ids of the tasks that were accepted from number `first` on, 16 bytes each.
+struct NumbersRow {
+  std::uint64_t first = 0;
+  std::int64_t at_ms = 0;  // journal time
+  std::string_view ids;
+};
+
 // All changes up to exactly `index`: written in one transaction, or not at all. The views point
 // into `owners` and `arena`, which live as long as the Flush.
 struct Flush {
@@ -77,6 +95,11 @@ struct Flush {
   std::vector<LiveRow> live;
   std::vector<FinishedRow> finished;
   std::vector<RevivedRow> revived;
+  std::vector<RestatedRow> restated;
+  std::optional<NumbersRow> numbers;
+  // Numbers may go that are below the one and were given out before the other (journal time).
+  std::uint64_t numbers_below = 0;
+  std::int64_t numbers_before_ms = 0;
   std::vector<QueueRow> queues;
   std::vector<std::uint32_t> queues_gone;
   std::vector<OutputRow> output;
@@ -160,6 +183,9 @@ class Store {
   virtual Result<std::optional<std::string>> result(const TaskId& id) = 0;
   virtual Result<std::string> output(const TaskId& id, std::uint64_t offset,
                                      std::uint64_t bytes_max) = 0;
+
+  // The task with this number (NumbersRow).
+  virtual Result<std::optional<TaskId>> find_number(std::uint64_t number) = 0;
 
   // Blobs of EventsRow that hold entries after `entry`, oldest first, at most about `bytes_max` in
   // all but at least one if there is one.

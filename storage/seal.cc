@@ -47,6 +47,7 @@ std::string Seal::name() const {
     case Sealed::spec: return "the spec of task " + to_string(id_);
     case Sealed::result: return "the result of task " + to_string(id_);
     case Sealed::output: return "the output of task " + to_string(id_);
+    case Sealed::numbers: return "the tasks from number " + std::to_string(number_) + " on";
   }
   return "a value";
 }

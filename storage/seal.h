@@ -29,6 +29,7 @@ enum class Sealed : std::uint8_t {
   spec = 6,
   result = 7,
   output = 8,
+  numbers = 9,  // by the first of them
 };
 
 // Covers what is added, in that order. XXH3 (64 bits), each piece seeded with the digest before it.

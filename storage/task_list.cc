@@ -55,7 +55,7 @@ Result<void> TaskList::open_source(std::optional<Partition> partition, bool empt
   static constexpr std::string_view kHighest =
       "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff";
   select->bind_bytes(1, query_.before.empty() ? kHighest : query_.before.view());
-  Source source{std::move(*select), partition, emptied, {}, {}, {}, {}};
+  Source source{std::move(*select), partition, emptied, {}, {}, {}, {}, false};
   const Result<bool> any = advance(source);
   if (!any) return any.error();
   if (*any) sources_.push_back(std::move(source));
@@ -72,7 +72,8 @@ Result<bool> TaskList::advance(Source& source) {
   if (!status) return status.error();
   source.id = *id;
   source.status = *status;
-  source.state = static_cast<TaskState>(source.select.integer(3));
+  source.removed = source.select.integer(3) == kRemovedState;
+  if (!source.removed) source.state = static_cast<TaskState>(source.select.integer(3));
   source.queue = source.select.bytes(4);
   return true;
 }
@@ -87,6 +88,7 @@ TaskList::Source* TaskList::newest() {
 }
 
 bool TaskList::fits(const Source& source) const {
+  if (source.removed) return false;
   if (query_.state && *query_.state != source.state) return false;
   return query_.queue.empty() || query_.queue == source.queue;
 }

@@ -32,6 +32,7 @@ class TaskList {
     TaskState state = TaskState::queued;
     std::string queue;
     std::string status;
+    bool removed = false;
   };
 
   Result<void> open_sources();

@@ -47,7 +47,7 @@ Result<std::unique_ptr<TaskReader>> TaskReader::open(const std::string& path,
 }
 
 Result<void> TaskReader::prepare() {
-  const std::array<std::pair<Statement*, const char*>, 5> statements{{
+  const std::array<std::pair<Statement*, const char*>, 6> statements{{
       {&live_, "SELECT status, status_seal, state, queue FROM live WHERE id = ?1"},
       {&spec_, "SELECT spec, spec_seal FROM spec WHERE id = ?1"},
       {&output_, "SELECT start, output, output_seal FROM output WHERE id = ?1 ORDER BY start"},
@@ -56,6 +56,8 @@ Result<void> TaskReader::prepare() {
        "SELECT first, last, at_ms, bytes, seal FROM events WHERE first >="
        " coalesce((SELECT max(first) FROM events WHERE first <= ?1), 0) ORDER BY first"},
       {&first_event_, "SELECT min(first) FROM events"},
+      {&numbers_,
+       "SELECT first, at_ms, ids, seal FROM numbers WHERE first <= ?1 ORDER BY first DESC LIMIT 1"},
   }};
   for (const auto& [statement, sql] : statements) {
     Result<Statement> prepared = database_->prepare(sql);
@@ -266,6 +268,23 @@ Result<std::string> TaskReader::live_output(const TaskId& id, std::uint64_t offs
     output += chunk.substr(skipped, bytes_max - output.size());
   }
   return output;
+}
+
+Result<std::optional<TaskId>> TaskReader::find_number(std::uint64_t number) {
+  const Reading reading(numbers_);
+  numbers_.bind(1, static_cast<std::int64_t>(std::min<std::uint64_t>(number, INT64_MAX)));
+  const Result<bool> row = numbers_.step();
+  if (!row) return row.error();
+  if (!*row) return std::optional<TaskId>();
+  const std::int64_t first = numbers_.integer(0);
+  const std::string_view ids = numbers_.bytes(2);
+  const Seal seal = seal_of_numbers(first, numbers_.integer(1), ids);
+  if (Result<void> intact = seal.check(numbers_.integer(3)); !intact) return intact.error();
+  const std::uint64_t place = (number - static_cast<std::uint64_t>(first)) * sizeof(TaskId);
+  if (place >= ids.size()) return std::optional<TaskId>();
+  const Result<TaskId> id = id_from(ids.substr(place, sizeof(TaskId)));
+  if (!id) return id.error();
+  return std::optional(*id);
 }
 
 Result<std::vector<std::string>> TaskReader::events_after(std::uint64_t entry,

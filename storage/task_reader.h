@@ -32,6 +32,7 @@ class TaskReader {
                              const Partitions& partitions);
   Result<std::vector<std::string>> events_after(std::uint64_t entry, std::uint64_t bytes_max);
   Result<std::optional<std::uint64_t>> first_event();
+  Result<std::optional<TaskId>> find_number(std::uint64_t number);
   Result<ListPage> list(const ListQuery& query, const Partitions& partitions);
 
   // For `jack doctor`; both read the whole file.
@@ -66,6 +67,7 @@ class TaskReader {
   Statement output_;
   Statement events_;
   Statement first_event_;
+  Statement numbers_;
 };
 
 }  // namespace jack

@@ -26,6 +26,8 @@ constexpr std::array<const char*, 1> kSteps{
     " output_seal INTEGER NOT NULL, PRIMARY KEY(id, start)) WITHOUT ROWID;"
     "CREATE TABLE events(first INTEGER PRIMARY KEY, last INTEGER NOT NULL,"
     " at_ms INTEGER NOT NULL, bytes BLOB NOT NULL, seal INTEGER NOT NULL);"
+    "CREATE TABLE numbers(first INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL,"
+    " ids BLOB NOT NULL, seal INTEGER NOT NULL);"
     "CREATE TABLE partition(hour INTEGER PRIMARY KEY, stage INTEGER NOT NULL,"
     " seal INTEGER NOT NULL);"};
 

@@ -27,6 +27,9 @@ enum class PartitionStage : std::int64_t {
   dropping = 3,  // counts as gone and is being removed
 };
 
+// In place of the state of a finished task that was removed by hand. Part of the file format.
+inline constexpr std::int64_t kRemovedState = -1;
+
 // "finished_489104". The number is ours, so the name is safe to put into SQL.
 std::string table_of(Partition partition);
 
@@ -49,6 +52,9 @@ inline Seal seal_of_stage(Partition hour, std::int64_t stage) {
 inline Seal seal_of_events(std::int64_t first, std::int64_t last, std::int64_t at_ms,
                            std::string_view bytes) {
   return Seal(Sealed::events, first).add(last).add(at_ms).add(bytes);
+}
+inline Seal seal_of_numbers(std::int64_t first, std::int64_t at_ms, std::string_view ids) {
+  return Seal(Sealed::numbers, first).add(at_ms).add(ids);
 }
 inline Seal seal_of_spec(const TaskId& id, std::string_view spec) {
   return Seal(Sealed::spec, id).add(spec);

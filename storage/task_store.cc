@@ -109,6 +109,10 @@ Result<std::vector<std::string>> TaskStore::events_after(std::uint64_t entry,
 
 Result<std::optional<std::uint64_t>> TaskStore::first_event() { return reader_->first_event(); }
 
+Result<std::optional<TaskId>> TaskStore::find_number(std::uint64_t number) {
+  return reader_->find_number(number);
+}
+
 Result<ListPage> TaskStore::list(const ListQuery& query) {
   return reader_->list(query, partitions_);
 }

@@ -53,6 +53,7 @@ class TaskStore final : public Store {
   Result<std::vector<std::string>> events_after(std::uint64_t entry,
                                                 std::uint64_t bytes_max) override;
   Result<std::optional<std::uint64_t>> first_event() override;
+  Result<std::optional<TaskId>> find_number(std::uint64_t number) override;
   Result<ListPage> list(const ListQuery& query) override;
   std::uint64_t room_bytes() override;
 

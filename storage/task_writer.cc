@@ -10,7 +10,7 @@
 namespace jack {
 namespace {
 
-constexpr std::int64_t kEventsPrunedPerFlush = 64;  // each flush adds one
+constexpr std::int64_t kRowsPrunedPerFlush = 64;  // of events, and of numbers: each flush adds one
 
 std::int64_t to_column(TaskState state) { return static_cast<std::int64_t>(state); }
 std::int64_t to_column(PartitionStage stage) { return static_cast<std::int64_t>(stage); }
@@ -77,7 +77,7 @@ TaskWriter::TaskWriter(std::unique_ptr<Database> database, std::int64_t wal_byte
     : database_(std::move(database)), wal_bytes_(wal_bytes) {}
 
 Result<void> TaskWriter::prepare() {
-  const std::array<std::pair<Statement*, const char*>, 16> statements{{
+  const std::array<std::pair<Statement*, const char*>, 18> statements{{
       {&put_queue_, "INSERT OR REPLACE INTO queue VALUES(?1, ?2, ?3, ?4)"},
       {&drop_queue_, "DELETE FROM queue WHERE number = ?1"},
       {&put_live_, "INSERT OR REPLACE INTO live VALUES(?1, ?2, ?3, ?4, ?5)"},
@@ -91,6 +91,10 @@ Result<void> TaskWriter::prepare() {
       {&put_events_, "INSERT OR REPLACE INTO events VALUES(?1, ?2, ?3, ?4, ?5)"},
       {&old_events_, "SELECT first, at_ms FROM events ORDER BY first LIMIT ?1"},
       {&drop_events_, "DELETE FROM events WHERE first <= ?1"},
+      {&put_numbers_, "INSERT OR REPLACE INTO numbers VALUES(?1, ?2, ?3, ?4)"},
+      {&drop_numbers_,
+       "DELETE FROM numbers WHERE first IN (SELECT first FROM numbers WHERE first +"
+       " length(ids) / 16 <= ?1 AND at_ms < ?2 ORDER BY first LIMIT ?3)"},
       {&put_meta_, "INSERT OR REPLACE INTO meta VALUES(1, ?1, ?2, ?3)"},
       {&put_partition_, "INSERT OR REPLACE INTO partition VALUES(?1, ?2, ?3)"},
       {&drop_partition_, "DELETE FROM partition WHERE hour = ?1"},
@@ -147,6 +151,8 @@ Result<void> TaskWriter::write_all(const Flush& flush) {
   if (Result<void> done = write_live(flush); !done) return done;
   if (Result<void> done = write_output(flush); !done) return done;
   if (Result<void> done = write_finished(flush); !done) return done;
+  if (Result<void> done = write_restated(flush); !done) return done;
+  if (Result<void> done = write_numbers(flush); !done) return done;
   if (Result<void> done = write_events(flush); !done) return done;
   for (const Partition partition : flush.emptied) {
     if (Result<void> done = mark(partition, PartitionStage::emptying); !done) return done;
@@ -273,6 +279,40 @@ Result<void> TaskWriter::write_finished_row(const FinishedRow& row, bool stored)
   return statement.run();
 }
 
+Result<void> TaskWriter::write_restated(const Flush& flush) {
+  for (const RestatedRow& row : flush.restated) {
+    Result<Statement> update = database_->prepare(
+        "UPDATE " + table_of(row.partition) + " SET state = ?2, status = ?3, status_seal = ?4" +
+        (row.removed ? ", spec = NULL, result = NULL, output = NULL, spec_seal = NULL,"
+                       " result_seal = NULL, output_seal = NULL"
+                     : "") +
+        " WHERE id = ?1");
+    if (!update) return update.error();
+    const std::int64_t state = row.removed ? kRemovedState : to_column(row.state);
+    update->bind_bytes(1, row.id.view())
+        .bind(2, state)
+        .bind_bytes(3, row.status)
+        .bind(4, seal_of_status(row.id, state, row.queue, row.status).column());
+    if (Result<void> done = update->run(); !done) return done;
+  }
+  return {};
+}
+
+Result<void> TaskWriter::write_numbers(const Flush& flush) {
+  if (flush.numbers) {
+    const auto first = to_column(flush.numbers->first);
+    put_numbers_.bind(1, first)
+        .bind(2, flush.numbers->at_ms)
+        .bind_bytes(3, flush.numbers->ids)
+        .bind(4, seal_of_numbers(first, flush.numbers->at_ms, flush.numbers->ids).column());
+    if (Result<void> done = put_numbers_.run(); !done) return done;
+  }
+  drop_numbers_.bind(1, to_column(flush.numbers_below))
+      .bind(2, flush.numbers_before_ms)
+      .bind(3, kRowsPrunedPerFlush);
+  return drop_numbers_.run();
+}
+
 // The flush's rows come sorted, so a partition's first and last are the ends of its range.
 void TaskWriter::grew(const FinishedRow& row) {
   if (growth_.empty() || growth_.back().partition != row.partition) {
@@ -360,7 +400,7 @@ Result<void> TaskWriter::prune_events(std::int64_t before_ms) {
   std::optional<std::int64_t> end;
   {
     const Reading reading(old_events_);
-    old_events_.bind(1, kEventsPrunedPerFlush);
+    old_events_.bind(1, kRowsPrunedPerFlush);
     for (;;) {
       const Result<bool> row = old_events_.step();
       if (!row) return row.error();

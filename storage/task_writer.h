@@ -73,6 +73,8 @@ class TaskWriter {
   Result<void> write_output(const Flush& flush);
   Result<void> write_finished(const Flush& flush);
   Result<void> write_finished_row(const FinishedRow& row, bool stored);
+  Result<void> write_restated(const Flush& flush);
+  Result<void> write_numbers(const Flush& flush);
   Result<void> write_events(const Flush& flush);
   Result<void> prune_events(std::int64_t before_ms);
   Result<void> write_meta(const Flush& flush);
@@ -98,7 +100,7 @@ class TaskWriter {
 
   Statement put_queue_, drop_queue_, put_live_, drop_live_, put_spec_, get_spec_, drop_spec_;
   Statement put_output_, get_output_, drop_output_, put_events_, old_events_, drop_events_;
-  Statement put_meta_, put_partition_, drop_partition_;
+  Statement put_numbers_, drop_numbers_, put_meta_, put_partition_, drop_partition_;
 };
 
 }  // namespace jack

@@ -93,6 +93,10 @@ Result<void> Walk::check_others() {
          row.integer(4));
   });
   if (!done) return done;
+  done = each("SELECT first, at_ms, ids, seal FROM numbers", [&](const Statement& row) {
+    hold(seal_of_numbers(row.integer(0), row.integer(1), row.bytes(2)), row.integer(3));
+  });
+  if (!done) return done;
   return each("SELECT hour, stage, seal FROM partition", [&](const Statement& row) {
     if (!hold(seal_of_stage(row.integer(0), row.integer(1)), row.integer(2))) return;
     const bool dropping = row.integer(1) == static_cast<std::int64_t>(PartitionStage::dropping);

@@ -181,9 +181,9 @@ Result<TaskId> Load::submit_batch(Client& client, Range batch) {
   const std::int64_t now = now_ns();
   std::fill(submitted_at_.begin() + static_cast<std::ptrdiff_t>(batch.begin),
             submitted_at_.begin() + static_cast<std::ptrdiff_t>(batch.end), now);
-  const Result<std::vector<Result<TaskId>>> outcomes = client.submit(specs);
+  const Result<std::vector<Result<Submitted>>> outcomes = client.submit(specs);
   if (!outcomes) return outcomes.error();
-  for (const Result<TaskId>& outcome : *outcomes) {
+  for (const Result<Submitted>& outcome : *outcomes) {
     if (!outcome) return outcome.error();
   }
   progress_.submitted += specs.size();

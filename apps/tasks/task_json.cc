@@ -46,13 +46,14 @@ void set_status(Json& json, const TaskStatus& status) {
   if (status.expires) json.set("expires", date_text(*status.expires));
   set_unless_empty(json, "worker", status.worker);
   if (status.state == TaskState::running) {
-    json.set("token", status.token.value);
+    json.set("token", std::to_string(status.token.value));
     json.set("progress", status.progress_permille / 1000.0);
   }
   set_unless_empty(json, "progress_note", status.progress_note);
   set_unless_empty(json, "error", status.error);
   if (status.output_bytes != 0) json.set("output_bytes", status.output_bytes);
   json.set("serial", status.serial);
+  if (!status.annotations.empty()) json.set("annotations", status.annotations);
 }
 
 void set_spec(Json& json, const TaskSpec& spec) {
@@ -112,7 +113,10 @@ Json json_of(const QueueStatus& queue) {
       .set("failed", queue.failed)
       .set("cancelled", queue.cancelled)
       .set("expired", queue.expired)
-      .set("workers", queue.workers);
+      .set("workers", queue.workers)
+      .set("oldest_ms", queue.oldest.count())
+      .set("arriving", queue.arriving)
+      .set("leaving", queue.leaving);
   return json;
 }
 

@@ -104,7 +104,9 @@ bool EmptinessWatch::may_empty(const Event& event) const {
     case EventKind::output:
     case EventKind::retried:
     case EventKind::queue_paused:
-    case EventKind::queue_resumed: return false;
+    case EventKind::queue_resumed:
+    case EventKind::annotated:
+    case EventKind::removed: return false;
   }
   return false;
 }

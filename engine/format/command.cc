@@ -68,10 +68,19 @@ void optional_ms(Packer& packer, const std::optional<T>& value) {
   }
 }
 
+// The three fields that each submit has, and those of the few that need more.
+std::size_t fields_of(const SubmitCommand& command) {
+  return command.result || !command.other_ids.empty() ? 6 : 3;
+}
+
 void pack_submit(Packer& packer, const SubmitCommand& command) {
   packer.bytes(command.spec);
   optional_ms(packer, command.not_before);
   optional_ms(packer, command.expires);
+  if (fields_of(command) == 3) return;
+  command.result ? packer.bytes(*command.result) : packer.nil();
+  packer.text(command.content_type).array(command.other_ids.size());
+  for (const TaskId& id : command.other_ids) packer.id(id);
 }
 
 std::optional<Instant> optional_instant(Fields& fields) {
@@ -91,6 +100,13 @@ SubmitCommand decode_submit(Fields& fields) {
   command.spec = fields.bytes();
   command.not_before = optional_instant(fields);
   command.expires = optional_instant(fields);
+  if (!fields.more()) return command;
+  if (!fields.nil()) command.result = fields.bytes();
+  command.content_type = fields.text();
+  for (Fields ids = fields.array(); ids.more();) {
+    command.other_ids.push_back(ids.id());
+    if (ids.failed()) fields.fail();
+  }
   return command;
 }
 
@@ -196,6 +212,26 @@ ResumeCommand decode_resume(Fields& fields) {
   return command;
 }
 
+TakeCommand decode_take(Fields& fields) {
+  TakeCommand command;
+  command.task = fields.id();
+  command.pool = pool_number(fields);
+  return command;
+}
+
+AnnotateCommand decode_annotate(Fields& fields) {
+  AnnotateCommand command;
+  command.task = fields.id();
+  for (Fields changes = fields.map(); changes.more();) {
+    AnnotateCommand::Change change;
+    change.name = changes.text();
+    if (!changes.nil()) change.value = changes.bytes();
+    command.changes.push_back(change);
+    if (changes.failed()) fields.fail();
+  }
+  return command;
+}
+
 std::optional<Command> decode_kind(CommandKind kind, Fields& fields, const Limits& limits) {
   switch (kind) {
     case CommandKind::submit: return decode_submit(fields);
@@ -213,6 +249,9 @@ std::optional<Command> decode_kind(CommandKind kind, Fields& fields, const Limit
     case CommandKind::leave: return LeaveCommand{};
     case CommandKind::set_limits: return decode_set_limits(fields, limits);
     case CommandKind::resume: return decode_resume(fields);
+    case CommandKind::take: return decode_take(fields);
+    case CommandKind::annotate: return decode_annotate(fields);
+    case CommandKind::remove: return RemoveCommand{fields.id()};
   }
   return std::nullopt;
 }
@@ -221,7 +260,7 @@ std::optional<Command> decode_kind(CommandKind kind, Fields& fields, const Limit
 
 void encode(const SubmitCommand& command, std::string& out) {
   Packer packer(out);
-  begin(packer, CommandKind::submit, 3);
+  begin(packer, CommandKind::submit, fields_of(command));
   pack_submit(packer, command);
 }
 
@@ -239,7 +278,7 @@ void encode(const SettleCommand& command, std::string& out) {
       packer.bytes(command.result).text(command.content_type);
       packer.array(command.follow_ups.size());
       for (const SubmitCommand& follow_up : command.follow_ups) {
-        packer.array(3);
+        packer.array(fields_of(follow_up));
         pack_submit(packer, follow_up);
       }
       break;
@@ -328,6 +367,25 @@ void encode(const SetLimitsCommand& command, std::string& out) {
 void encode(const ResumeCommand& command, std::string& out) {
   Packer packer(out);
   begin(packer, CommandKind::resume, 3).id(command.task).u64(command.token.value).u64(command.pool);
+}
+
+void encode(const TakeCommand& command, std::string& out) {
+  Packer packer(out);
+  begin(packer, CommandKind::take, 2).id(command.task).u64(command.pool);
+}
+
+void encode(const AnnotateCommand& command, std::string& out) {
+  Packer packer(out);
+  begin(packer, CommandKind::annotate, 2).id(command.task).map(command.changes.size());
+  for (const AnnotateCommand::Change& change : command.changes) {
+    packer.text(change.name);
+    change.value ? packer.bytes(*change.value) : packer.nil();
+  }
+}
+
+void encode(const RemoveCommand& command, std::string& out) {
+  Packer packer(out);
+  begin(packer, CommandKind::remove, 1).id(command.task);
 }
 
 Result<Command> decode_command(Fields fields, const Limits& limits) {

@@ -41,27 +41,37 @@ enum class CommandKind : std::uint8_t {
   leave = 13,
   set_limits = 14,
   resume = 15,
+  take = 16,
+  annotate = 17,
+  remove = 18,
 };
 
 // A pool is where an engine's hunger for one set of queues is counted. Its number is the engine's
 // own, unique within one incarnation.
 using PoolNumber = std::uint32_t;
 
-// [1, spec bin, not_before int|nil, expires int|nil]
+// [1, spec bin, not_before int|nil, expires int|nil], or with
+// [..., result bin|nil, content_type, [other id, …]] behind it
 // The dates of the spec, turned into journal time by the engine that took the submit.
 struct SubmitCommand {
   std::string_view spec;
-  std::optional<Instant> not_before;
-  std::optional<Instant> expires;
+  std::optional<Instant> not_before{};
+  std::optional<Instant> expires{};
+  std::optional<std::string_view> result{};  // it was done elsewhere, with this result
+  std::string_view content_type{};           // of the result
+  // Under these ids an earlier submit of the same task may have been accepted: then this one is its
+  // repeat.
+  std::vector<TaskId> other_ids{};
 };
 
 // [2, id, token, outcome, pool, again, worker, …] and then, by the outcome
-//   succeeded  result bin, content_type, [[spec bin, not_before int|nil, expires int|nil], …]
+//   succeeded  result bin, content_type, [[…] as in [1], …]
 //   failed     error, retry, delay int|nil
 //   released   delay int|nil
 //   lost       error
 // Ends an attempt. `again`: the worker wants one more task for `pool`, honoured even if the settle
-// is refused.
+// is refused. A token of 0, which no lease has, is a success without a lease: of a task that is due
+// and that nobody holds; it counts as an attempt.
 struct SettleCommand {
   TaskId task;
   LeaseToken token;
@@ -156,6 +166,27 @@ struct ResumeCommand {
   PoolNumber pool = 0;
 };
 
+// [16, id, pool]: this task, out of turn and whatever the pool's appetite is.
+struct TakeCommand {
+  TaskId task;
+  PoolNumber pool = 0;
+};
+
+// [17, id, {name: value bin|nil}]: sets annotations of a task, or takes them away (nil).
+struct AnnotateCommand {
+  struct Change {
+    std::string_view name;
+    std::optional<std::string_view> value;
+  };
+  TaskId task;
+  std::vector<Change> changes;
+};
+
+// [18, id]: a finished task is forgotten but for its id.
+struct RemoveCommand {
+  TaskId task;
+};
+
 // Appends one command, encoded.
 void encode(const SubmitCommand& command, std::string& out);
 void encode(const SettleCommand& command, std::string& out);
@@ -172,11 +203,15 @@ void encode(const JoinCommand& command, std::string& out);
 void encode(const LeaveCommand& command, std::string& out);
 void encode(const SetLimitsCommand& command, std::string& out);
 void encode(const ResumeCommand& command, std::string& out);
+void encode(const TakeCommand& command, std::string& out);
+void encode(const AnnotateCommand& command, std::string& out);
+void encode(const RemoveCommand& command, std::string& out);
 
 using Command =
     std::variant<SubmitCommand, SettleCommand, WantCommand, OpenPoolCommand, ClosePoolCommand,
                  CancelCommand, RetryCommand, ProgressCommand, OutputCommand, PauseCommand,
-                 TickCommand, JoinCommand, LeaveCommand, SetLimitsCommand, ResumeCommand>;
+                 TickCommand, JoinCommand, LeaveCommand, SetLimitsCommand, ResumeCommand,
+                 TakeCommand, AnnotateCommand, RemoveCommand>;
 
 // One command from its array. Texts are views into the entry. `limits` are those in force, for
 // what a set_limits leaves unnamed.

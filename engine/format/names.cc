@@ -36,10 +36,11 @@ constexpr std::array<std::string_view, 4> kPriorities = {"low", "normal", "high"
 constexpr std::array<std::string_view, 7> kOutcomes = {"",     "succeeded", "failed",   "released",
                                                        "lost", "timed_out", "cancelled"};
 
-constexpr std::array<std::string_view, 15> kEvents = {
+constexpr std::array<std::string_view, 17> kEvents = {
     "",          "submitted",      "queued",   "started",      "progressed",
     "output",    "attempt_failed", "released", "succeeded",    "failed",
-    "cancelled", "expired",        "retried",  "queue_paused", "queue_resumed"};
+    "cancelled", "expired",        "retried",  "queue_paused", "queue_resumed",
+    "annotated", "removed"};
 
 template <typename Enum, std::size_t N>
 std::string_view name_in(const std::array<std::string_view, N>& names, Enum value,
@@ -62,6 +63,12 @@ std::string_view name_of(Code code) { return name_in(kCodes, code, "internal"); 
 std::string_view name_of(TaskState state) { return name_in(kStates, state, "unknown"); }
 std::string_view name_of(Priority priority) { return name_in(kPriorities, priority, "unknown"); }
 std::string_view name_of(Outcome outcome) { return name_in(kOutcomes, outcome, "unknown"); }
+
+bool ends_task(EventKind kind) {
+  return kind == EventKind::succeeded || kind == EventKind::failed ||
+         kind == EventKind::cancelled || kind == EventKind::expired;
+}
+
 std::string_view name_of(EventKind kind) { return name_in(kEvents, kind, "unknown"); }
 
 std::optional<TaskState> task_state_from(std::string_view name) {

@@ -52,7 +52,7 @@ std::vector<AttemptRecord> read_attempts(Fields& fields) {
 
 void encode(const TaskStatus& status, std::string& out) {
   Packer packer(out);
-  packer.array(15).u64(static_cast<std::uint64_t>(status.state)).u64(status.serial);
+  packer.array(16).u64(static_cast<std::uint64_t>(status.state)).u64(status.serial);
   packer.u64(status.attempt).u64(status.cycle).u64(status.token.value);
   packer.i64(status.submitted.ms).i64(status.changed.ms);
   pack_optional(packer, status.due);
@@ -60,7 +60,8 @@ void encode(const TaskStatus& status, std::string& out) {
   packer.u64(status.progress_permille).text(status.progress_note).u64(status.output_bytes);
   packer.text(status.error).array(status.attempts.size());
   for (const AttemptRecord& record : status.attempts) pack(packer, record);
-  packer.text(status.worker);
+  packer.text(status.worker).map(status.annotations.size());
+  for (const auto& [name, value] : status.annotations) packer.text(name).bytes(value);
 }
 
 Result<TaskStatus> decode_status(Unpacker& unpacker, std::string_view bytes) {
@@ -84,6 +85,11 @@ Result<TaskStatus> decode_status(Unpacker& unpacker, std::string_view bytes) {
   status.error = fields.text();
   status.attempts = read_attempts(fields);
   status.worker = fields.text();
+  for (Fields annotations = fields.map(); annotations.more();) {
+    const std::string_view name = annotations.text();
+    status.annotations.insert_or_assign(std::string(name), std::string(annotations.bytes()));
+    if (annotations.failed()) fields.fail();
+  }
   if (fields.failed()) return malformed;
   return status;
 }

@@ -3,7 +3,8 @@
 //
 //   status: [state, serial, attempt, cycle, token, submitted, changed, due|nil, expires|nil,
 //            progress ‰, progress note, output bytes, error,
-//            [[attempt, outcome, started, ended, error, worker, cycle], …], worker]
+//            [[attempt, outcome, started, ended, error, worker, cycle], …], worker,
+//            {annotation: value bin}]
 //   event:  [entry, ordinal, kind, at, task bin (empty: of a queue), queue, attempt, text bin,
 //            progress ‰, cycle]
 //

@@ -23,6 +23,7 @@ struct Pending {
     submit,  // answered item by item
     settle,  // the same; each has a LeaseRef
     resume,  // the same
+    take,    // the same; their leases have no token yet
     change,  // answered item by item: cancel, retry, pause, output, progress
     pool,    // open, want, close: one answer, if a session asked
     end,     // the front's own settles, each with a LeaseRef; no answer

@@ -171,7 +171,7 @@ void Front::end_session(const Now& now, Session& session, std::optional<Duration
     close_if_unused(pool, out);
   }
   waits_.drop_session(session);
-  while (!session.watches.empty()) drop_watch(session, session.watches.back()->correlation);
+  while (!session.watches.empty()) drop_watch(session, session.watches.begin()->first);
   sessions_.erase(session.id);
 }
 
@@ -227,12 +227,14 @@ void Front::on_time(const Now& now, SteadyTime heard_until, Output& out) {
     if (session == nullptr || session->look_at != timer.at) continue;
     judge_silence(heard, *session, out);
   }
-  while (graces_.next() <= hearing(heard)) {
-    const auto timer = graces_.take();
+  while (ends_.next() <= hearing(heard)) {
+    const auto timer = ends_.take();
     HeldLease* lease = leases_.find(timer.key);
-    const bool waits = lease != nullptr && lease->session == nullptr &&
-                       lease->stage == HeldLease::Stage::held && lease->until == timer.at;
-    if (waits) lose(*lease, "its worker did not come back", out);
+    if (lease == nullptr || !lease->ends_by_itself() || lease->until != timer.at) continue;
+    lose(*lease,
+         lease->session == nullptr ? "its worker did not come back"
+                                   : "its worker was silent for " + seconds(lease->lease),
+         out);
   }
   waits_.expire(now.steady, [&](const Wait& wait) {
     out.send(wait.session->id, wire::Refused{wait.correlation, Code::timed_out,
@@ -241,7 +243,7 @@ void Front::on_time(const Now& now, SteadyTime heard_until, Output& out) {
 }
 
 SteadyTime Front::next_deadline() const {
-  const SteadyTime silent = std::min(silences_.next(), graces_.next());
+  const SteadyTime silent = std::min(silences_.next(), ends_.next());
   return std::min(silent == kNoDeadline ? silent : silent + deaf_, waits_.next_deadline());
 }
 
@@ -269,7 +271,7 @@ void Front::judge_silence(const Now& now, Session& session, Output& out) {
   const SteadyTime present = hearing(now);
   SteadyTime next = kNoDeadline;
   for (HeldLease* lease = session.leases; lease != nullptr; lease = lease->next) {
-    if (lease->stage != HeldLease::Stage::held) continue;
+    if (lease->stage != HeldLease::Stage::held || lease->ends_by_itself()) continue;
     const SteadyTime end = std::max(session.heard, lease->since) + lease->lease;
     if (end <= present) {
       lose(*lease, "its worker was silent for " + seconds(lease->lease), out);

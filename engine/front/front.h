@@ -24,6 +24,7 @@
 #include "engine/front/leases.h"
 #include "engine/front/output.h"
 #include "engine/front/pools.h"
+#include "engine/front/queue_rates.h"
 #include "engine/front/sessions.h"
 #include "engine/front/waits.h"
 #include "engine/front/watches.h"
@@ -121,7 +122,7 @@ class Front {
   std::size_t sessions() const { return sessions_.size(); }
   std::size_t leases() const { return leases_.size(); }
   std::size_t waits() const { return waits_.size(); }
-  std::size_t watches() const { return watch_count_; }
+  std::size_t watches() const { return watches_.size(); }
   // Frames that were no message of this protocol. Since the start.
   std::uint64_t malformed() const { return malformed_; }
 
@@ -166,7 +167,9 @@ class Front {
   void on(const Now& now, Session& session, const wire::Hello& message, Output& out);
   void on(const Now& now, Session& session, const wire::Bye& message, Output& out);
   void on(const Now& now, Session& session, const wire::Wait& message, Output& out);
-  Result<SubmitCommand> submit_command(const Now& now, std::string_view spec);
+  void on(const Now& now, Session& session, const wire::Annotate& message, Output& out);
+  void on(const Now& now, Session& session, const wire::Remove& message, Output& out);
+  Result<SubmitCommand> submit_command(const Now& now, const wire::NewTask& task);
   void tell_waiting(const Outcomes& outcomes, Output& out);
   bool send_result(SessionId session, Correlation correlation, const TaskId& task, Output& out);
 
@@ -177,6 +180,10 @@ class Front {
   void on(const Now& now, Session& session, const wire::Output& message, Output& out);
   void on(const Now& now, Session& session, const wire::Progress& message, Output& out);
   void on(const Now& now, Session& session, const wire::Resume& message, Output& out);
+  void on(const Now& now, Session& session, const wire::Take& message, Output& out);
+  void on(const Now& now, Session& session, const wire::Unwork& message, Output& out);
+  void refuse_without_subscription(Session& session, Correlation correlation, std::uint32_t number,
+                                   Output& out);
   Result<Subscription*> subscribe(Session& session, const wire::Work& message, Output& out);
   Result<SettleCommand> settle_command(const Now& now, const wire::Settle::Item& item);
   bool take_again(Session& session, const wire::Settle::Item& item, PoolNumber& pool);
@@ -191,10 +198,14 @@ class Front {
   void on_resumed(const Now& now, const Pending& request, const LeaseRef& ref,
                   const CommandOutcome& outcome, Output& out);
   void on_assigned(const Assignment& assignment, Output& out);
+  Subscription* receiver_of(const Assignment& assignment, WorkerPool& pool);
   void on_lease_end(const LeaseEnd& end, Output& out);
   void end_lease(HeldLease& lease, Outcome outcome, std::string reason, Output& out);
   void lose(HeldLease& lease, std::string_view reason, Output& out);
   void let_go(const Now& now, HeldLease& lease, Duration grace);
+  void renew(const Now& now, HeldLease& lease);
+  void hear(const Now& now, const TaskId& task, LeaseToken token);
+  void end_at(HeldLease& lease, SteadyTime at);
   void part_from_session(const Now& now, HeldLease& lease, Duration grace);
   void release(const TaskId& task, LeaseToken token, PoolNumber pool, Output& out);
   void close_if_unused(WorkerPool* pool, Output& out);
@@ -208,6 +219,7 @@ class Front {
   void on(const Now& now, Session& session, const wire::Grant& message, Output& out);
   void on(const Now& now, Session& session, const wire::Unwatch& message, Output& out);
   void drop_watch(Session& session, Correlation correlation);
+  void note_events(const Now& now, const std::vector<EventView>& events);
   void serve(const Now& now, Watch& watch, Output& out);
   void send_events(const Now& now, Watch& watch, const EventPart& part, Output& out);
 
@@ -229,13 +241,17 @@ class Front {
   WorkerPools pools_;
   Leases leases_;
   Waits waits_;
-  std::vector<Watch*> hungry_watches_;  // with credit
-  std::size_t watch_count_ = 0;
+  Watches watches_;
+  QueueRates rates_;
   Deadlines<SessionTimer> silences_;  // on the clock of hearing
-  Deadlines<LeaseToken> graces_;      // of leases that nobody holds
-  std::size_t held_by_nobody_ = 0;
+  Deadlines<LeaseToken> ends_;        // of leases that end by themselves
 
   std::vector<Assigned> assigned_;  // since the last deliver()
+  struct Taken {
+    SessionId session = 0;
+    LeaseRef lease;
+  };
+  std::vector<Taken> taken_;  // by the entry whose outcomes are being told
   struct Told {
     SessionId session = 0;
     wire::Ended::Item item;

@@ -24,8 +24,10 @@ void Front::on_outcomes(const Now& now, const Outcomes& outcomes, const Batch* o
   for (const Assignment& assignment : outcomes.assignments) {
     if (assignment.incarnation == incarnation_) on_assigned(assignment, out);
   }
+  taken_.clear();
   for (const LeaseEnd& end : outcomes.lease_ends) on_lease_end(end, out);
   tell_waiting(outcomes, out);
+  note_events(now, outcomes.events);
   send_ended(out);
 }
 
@@ -54,6 +56,9 @@ void Front::answer(const Now& now, const Outcomes& outcomes, const Batch& own, O
           on_settled(*lease++, *outcome, out);
         } else if (request.kind == Pending::Kind::resume) {
           on_resumed(now, request, *lease++, *outcome, out);
+        } else if (request.kind == Pending::Kind::take) {
+          if (outcome->code == Code::ok) taken_.push_back({request.session, *lease});
+          ++lease;
         }
         ++outcome;
       }
@@ -153,14 +158,42 @@ void Front::on_resumed(const Now& now, const Pending& request, const LeaseRef& r
 // From now on this subscription's worker holds the lease.
 void Front::hold(const Now& now, HeldLease& lease, Subscription& subscription) {
   lease.stage = HeldLease::Stage::held;
-  lease.since = hearing(now);
   Leases::give(lease, &subscription);
-  look_at(*lease.session, lease.since + lease.lease);
+  renew(now, lease);
+}
+
+// Its worker has shown that it lives.
+void Front::renew(const Now& now, HeldLease& lease) {
+  lease.since = hearing(now);
+  lease.until = lease.since + lease.lease;
+  if (lease.subscription->own_signs) {
+    end_at(lease, lease.until);
+  } else {
+    look_at(*lease.session, lease.until);
+  }
+}
+
+// The same, where its worker has no session of its own and named it.
+void Front::hear(const Now& now, const TaskId& task, LeaseToken token) {
+  HeldLease* lease = leases_.find(token);
+  const bool stands = lease != nullptr && lease->task == task && lease->session != nullptr &&
+                      lease->stage == HeldLease::Stage::held;
+  if (stands && lease->subscription->own_signs) renew(now, *lease);
+}
+
+// It is lost at this time, unless somebody shows that its worker lives.
+void Front::end_at(HeldLease& lease, SteadyTime at) {
+  lease.until = at;
+  ends_.sweep(leases_.size(), [this](const auto& entry) {
+    const HeldLease* ends = leases_.find(entry.key);
+    return ends != nullptr && ends->ends_by_itself() && ends->until == entry.at;
+  });
+  ends_.add(at, lease.token);
 }
 
 void Front::on_assigned(const Assignment& assignment, Output& out) {
   WorkerPool* pool = leaving_ ? nullptr : pools_.find(assignment.pool);
-  Subscription* subscription = pool == nullptr ? nullptr : WorkerPools::next(*pool);
+  Subscription* subscription = pool == nullptr ? nullptr : receiver_of(assignment, *pool);
   if (subscription == nullptr) {
     // Nobody has seen it, so nobody is to blame.
     release(assignment.task, assignment.token, assignment.pool, out);
@@ -170,6 +203,16 @@ void Front::on_assigned(const Assignment& assignment, Output& out) {
   lease.attempt = assignment.attempt;
   Leases::give(lease, subscription);
   assigned_.push_back({assignment.token, subscription->session->id});
+}
+
+// Whoever chose the task, or whose turn it is.
+Subscription* Front::receiver_of(const Assignment& assignment, WorkerPool& pool) {
+  for (const Taken& taken : taken_) {
+    if (taken.lease.task != assignment.task) continue;
+    Session* session = sessions_.find(taken.session);
+    return session == nullptr ? nullptr : session->subscription(taken.lease.subscription);
+  }
+  return WorkerPools::next(pool);
 }
 
 // The pools close first, so that no task comes back by its own release.
@@ -240,15 +283,12 @@ void Front::lose(HeldLease& lease, std::string_view reason, Output& out) {
 
 // Nobody holds it for the moment; it waits for its worker, but never beyond its own end.
 void Front::let_go(const Now& now, HeldLease& lease, Duration grace) {
-  const SteadyTime end = std::max(lease.session->heard, lease.since) + lease.lease;
-  lease.until = grace == Duration::max() ? end : std::min(end, hearing(now) + grace);
+  const bool own_signs = lease.subscription->own_signs;
+  const SteadyTime heard = own_signs ? lease.since : std::max(lease.session->heard, lease.since);
+  const SteadyTime end = heard + lease.lease;
   lease.worker = lease.session->name;
   Leases::give(lease, nullptr);
-  graces_.sweep(leases_.size(), [this](const auto& entry) {
-    const HeldLease* waiting = leases_.find(entry.key);
-    return waiting != nullptr && waiting->session == nullptr && waiting->until == entry.at;
-  });
-  graces_.add(lease.until, lease.token);
+  end_at(lease, grace == Duration::max() ? end : std::min(end, hearing(now) + grace));
 }
 
 // The session or subscription that the lease came by goes. One that is only assigned is not meant.
@@ -322,8 +362,7 @@ Result<void> Front::deliver(const Now& now, Specs& specs, Output& out) {
     message.items.push_back({lease->token, lease->attempt, lease->lease, *spec});
     bytes += spec->size();
     lease->stage = HeldLease::Stage::held;
-    lease->since = hearing(now);
-    look_at(*lease->session, lease->since + lease->lease);
+    renew(now, *lease);
   }
   send();
   assigned_.clear();

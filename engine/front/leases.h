@@ -28,13 +28,18 @@ struct HeldLease {
   bool again_said = false;               // once only, however often its settle comes
   Duration lease{0};                     // how long its session may be silent
   SteadyTime since;                      // handed out or extended, on the clock of hearing
-  SteadyTime until;                      // while nobody holds it: when it is lost, and
-  std::string worker;                    // who held it last, for the history
+  SteadyTime until;                      // where it ends by itself: when
+  std::string worker;                    // while nobody holds it: who did, for the history
   Session* session = nullptr;            // who holds it; null: nobody for the moment
   Subscription* subscription = nullptr;  // by which it came or was resumed
   WorkerPool* pool = nullptr;            // null once it is `ended`
   HeldLease* next = nullptr;             // of its session
   HeldLease* previous = nullptr;
+
+  // Its end is a time of its own, not the silence of a session.
+  bool ends_by_itself() const {
+    return stage == Stage::held && (session == nullptr || subscription->own_signs);
+  }
 };
 
 // Leases do not move while they stand.

@@ -28,7 +28,8 @@ struct Now {
 // Questions that may need the store. The loop answers them itself, but for events, and for results
 // of tasks that a retry has brought back since.
 struct ReadTask {
-  TaskId task;
+  TaskId task;               // empty: that of this number
+  std::uint64_t number = 0;  // TaskStatus::serial
   bool with_payload = false;
 };
 struct ReadResult {  // of a task that is not in memory: it is finished, or there is none
@@ -37,6 +38,10 @@ struct ReadResult {  // of a task that is not in memory: it is finished, or ther
 };
 struct ReadList {
   ListQuery query;
+  // What the store does not know of a task. Empty: all.
+  std::string type;
+  TaskId parent{};
+  std::int64_t from_ms = 0;  // not those made before, by the time in their ids
 };
 struct ReadTaskOutput {
   TaskId task;

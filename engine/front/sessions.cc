@@ -32,10 +32,8 @@ Subscription* Session::subscription(std::uint32_t number) const {
 }
 
 Watch* Session::watch(wire::Correlation correlation) const {
-  for (const auto& watch : watches) {
-    if (watch->correlation == correlation) return watch.get();
-  }
-  return nullptr;
+  const auto found = watches.find(correlation);
+  return found == watches.end() ? nullptr : found->second.get();
 }
 
 Session* SessionTable::find(SessionId id) const {

@@ -27,6 +27,7 @@ struct Subscription {
   WorkerPool* pool = nullptr;
   std::uint64_t credit = 0;  // how many more tasks it takes
   bool in_line = false;      // stands in its pool's line
+  bool own_signs = false;    // each of its leases needs signs of life of its own
 };
 
 // A number of bytes per second, of which one second's worth may come at once.
@@ -52,12 +53,13 @@ struct Session {
   std::uint32_t ended_leases = 0;
   Wait* waits = nullptr;
   std::uint32_t wait_count = 0;
-  std::vector<std::unique_ptr<Watch>> watches;
+  std::unordered_map<wire::Correlation, std::unique_ptr<Watch>> watches;
   Budget output;
 
   Session();
   ~Session();
 
+  bool is_remote() const { return !in_process; }
   Subscription* subscription(std::uint32_t number) const;
   Watch* watch(wire::Correlation correlation) const;
 };

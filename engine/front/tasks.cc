@@ -36,16 +36,11 @@ Moment to_journal(const Now& now, WallTime date) {
   return {earlier, later};
 }
 
-bool ends_task(EventKind kind) {
-  return kind == EventKind::succeeded || kind == EventKind::failed ||
-         kind == EventKind::cancelled || kind == EventKind::expired;
-}
-
 }  // namespace
 
 // Refuses what the state would refuse whatever happens, so that it costs no entry.
-Result<SubmitCommand> Front::submit_command(const Now& now, std::string_view spec) {
-  Result<SpecView> view = decode_spec(spec_unpacker_, spec);
+Result<SubmitCommand> Front::submit_command(const Now& now, const wire::NewTask& task) {
+  Result<SpecView> view = decode_spec(spec_unpacker_, task.spec);
   if (!view) return std::move(view).error();
   if (Result<void> checked = check(*view, state_.limits()); !checked) {
     return std::move(checked).error();
@@ -57,7 +52,11 @@ Result<SubmitCommand> Front::submit_command(const Now& now, std::string_view spe
                      std::to_string(now.wall.time_since_epoch().count()) +
                      " ms since 1970); is one of the clocks wrong?"};
   }
-  SubmitCommand command{.spec = spec, .not_before = {}, .expires = {}};
+  SubmitCommand command;
+  command.spec = task.spec;
+  command.result = task.result;
+  command.content_type = task.content_type;
+  command.other_ids = task.other_ids;
   if (view->not_before) {
     const Moment moment = to_journal(now, *view->not_before);
     command.not_before = moment.later;
@@ -73,9 +72,11 @@ Result<SubmitCommand> Front::submit_command(const Now& now, std::string_view spe
 
 void Front::on(const Now& now, Session& session, const wire::Submit& message, Output& out) {
   if (refuse_change(session, message.correlation, Taking::all, out)) return;
-  if (refuse_batch(session, message.correlation, message.specs.size(), out)) return;
+  if (refuse_batch(session, message.correlation, message.tasks.size(), out)) return;
   std::size_t bytes = 0;
-  for (const std::string_view spec : message.specs) bytes += spec.size();
+  for (const wire::NewTask& task : message.tasks) {
+    bytes += task.spec.size() + task.result.value_or(std::string_view()).size();
+  }
   if (bytes > limits_.batch_bytes_max) {
     refuse(
         session.id, message.correlation,
@@ -85,8 +86,8 @@ void Front::on(const Now& now, Session& session, const wire::Submit& message, Ou
     return;
   }
   out.commands.begin(Pending::Kind::submit, session.id, message.correlation);
-  for (const std::string_view spec : message.specs) {
-    Result<SubmitCommand> command = submit_command(now, spec);
+  for (const wire::NewTask& task : message.tasks) {
+    Result<SubmitCommand> command = submit_command(now, task);
     if (command) {
       out.commands.add(*command);
     } else {
@@ -124,6 +125,27 @@ void Front::on(const Now&, Session& session, const wire::Retry& message, Output&
   finish_request(session.id, out);
 }
 
+void Front::on(const Now&, Session& session, const wire::Annotate& message, Output& out) {
+  if (refuse_change(session, message.correlation, Taking::settles, out)) return;
+  if (refuse_batch(session, message.correlation, message.items.size(), out)) return;
+  out.commands.begin(Pending::Kind::change, session.id, message.correlation);
+  for (const wire::Annotate::Item& item : message.items) {
+    AnnotateCommand command;
+    command.task = item.task;
+    for (const auto& [name, value] : item.changes) command.changes.push_back({name, value});
+    out.commands.add(command);
+  }
+  finish_request(session.id, out);
+}
+
+void Front::on(const Now&, Session& session, const wire::Remove& message, Output& out) {
+  if (refuse_change(session, message.correlation, Taking::settles, out)) return;
+  if (refuse_batch(session, message.correlation, message.tasks.size(), out)) return;
+  out.commands.begin(Pending::Kind::change, session.id, message.correlation);
+  for (const TaskId& task : message.tasks) out.commands.add(RemoveCommand{task});
+  finish_request(session.id, out);
+}
+
 void Front::on(const Now&, Session& session, const wire::Pause& message, Output& out) {
   if (refuse_change(session, message.correlation, Taking::settles, out)) return;
   if (!is_queue_name(message.queue)) {
@@ -135,7 +157,7 @@ void Front::on(const Now&, Session& session, const wire::Pause& message, Output&
   finish_request(session.id, out);
 }
 
-void Front::on(const Now&, Session& session, const wire::Queues& message, Output& out) {
+void Front::on(const Now& now, Session& session, const wire::Queues& message, Output& out) {
   const std::map<std::string_view, std::uint64_t> credit = pools_.credit_by_queue();
   wire::QueueList list;
   list.correlation = message.correlation;
@@ -150,14 +172,17 @@ void Front::on(const Now&, Session& session, const wire::Queues& message, Output
                            .failed = queue.counts.failed,
                            .cancelled = queue.counts.cancelled,
                            .expired = queue.counts.expired,
-                           .workers = workers == credit.end() ? 0 : workers->second});
+                           .workers = workers == credit.end() ? 0 : workers->second,
+                           .oldest = queue.oldest ? now.journal - *queue.oldest : Duration{0},
+                           .arriving_milli = rates_.arriving_milli(queue.name, now.steady),
+                           .leaving_milli = rates_.leaving_milli(queue.name, now.steady)});
   }
   out.send(session.id, list);
 }
 
 void Front::on(const Now&, Session& session, const wire::Get& message, Output& out) {
-  out.reads.push_back(
-      {session.id, message.correlation, ReadTask{message.task, message.with_payload}});
+  out.reads.push_back({session.id, message.correlation,
+                       ReadTask{message.task, message.number, message.with_payload}});
 }
 
 void Front::on(const Now&, Session& session, const wire::List& message, Output& out) {
@@ -171,6 +196,14 @@ void Front::on(const Now&, Session& session, const wire::List& message, Output& 
   list.query.finished_too = message.finished_too;
   list.query.before = message.before;
   list.query.count_max = std::clamp(message.count, 1u, kPageTasksMax);
+  list.type = message.type;
+  list.parent = message.parent;
+  list.from_ms = message.from_ms.value_or(0);
+  if (message.to_ms) {
+    const WallTime to{Duration{std::clamp<std::int64_t>(*message.to_ms, 0, kDateMax)}};
+    const TaskId bound = TaskId::from(to, 0, 0);
+    if (list.query.before.empty() || bound < list.query.before) list.query.before = bound;
+  }
   out.reads.push_back({session.id, message.correlation, std::move(list)});
 }
 
@@ -186,7 +219,7 @@ void Front::on(const Now&, Session& session, const wire::Info& message, Output& 
 
 void Front::on(const Now& now, Session& session, const wire::Wait& message, Output& out) {
   const std::optional<TaskState> state = state_.state_of(message.task);
-  if (!state) {
+  if (!state || state_.is_result_stored(message.task)) {
     out.reads.push_back({session.id, message.correlation, ReadResult{message.task, message.wait}});
     return;
   }
@@ -196,7 +229,7 @@ void Front::on(const Now& now, Session& session, const wire::Wait& message, Outp
            {Code::timed_out, "the task is " + std::string(name_of(*state))}, out);
     return;
   }
-  if (session.wait_count >= limits_.waits_per_session_max) {
+  if (session.is_remote() && session.wait_count >= limits_.waits_per_session_max) {
     refuse(session.id, message.correlation,
            {Code::rate_limited, "a session may wait for " +
                                     std::to_string(limits_.waits_per_session_max) +

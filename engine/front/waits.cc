@@ -33,6 +33,14 @@ void Waits::drop_session(Session& session) {
   }
 }
 
+void Waits::drop(Session& session, wire::Correlation correlation) {
+  Wait* wait = session.waits;
+  while (wait != nullptr && wait->correlation != correlation) wait = wait->next_of_session;
+  if (wait == nullptr) return;
+  unlink_from_task(*wait);
+  release(*wait);
+}
+
 Wait* Waits::oldest_first(Wait* newest) {
   Wait* reversed = nullptr;
   while (newest != nullptr) {

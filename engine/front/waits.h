@@ -50,6 +50,8 @@ class Waits {
   }
 
   void drop_session(Session& session);
+  // The one of this session with that correlation, if it is there.
+  void drop(Session& session, wire::Correlation correlation);
 
   SteadyTime next_deadline() const { return deadlines_.next(); }
 

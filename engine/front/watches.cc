@@ -11,7 +11,64 @@ namespace {
 constexpr std::size_t kEventsBytesMax = 64u << 10;
 constexpr std::uint32_t kWatchCreditMax = 1000;
 
+// Queues whose rates are remembered although nothing may happen in them.
+constexpr std::size_t kRatesKept = 1000;
+
+// The end of what lies before an event.
+Position before(const Position& at) {
+  if (at.ordinal > 0) return {at.entry, at.ordinal - 1};
+  return {at.entry - 1, UINT32_MAX};
+}
+
 }  // namespace
+
+Watches::List& Watches::list_of(const EventFilter& filter) {
+  if (!filter.task.empty()) return by_task_[filter.task];
+  return filter.queue.empty() ? of_all_ : by_queue_[filter.queue];
+}
+
+void Watches::add(Watch& watch) {
+  list_of(watch.filter).push_back(&watch);
+  ++size_;
+  wake(watch);
+}
+
+void Watches::erase(Watch& watch) {
+  List& list = list_of(watch.filter);
+  std::erase(list, &watch);
+  if (list.empty() && !watch.filter.task.empty()) {
+    by_task_.erase(watch.filter.task);
+  } else if (list.empty() && !watch.filter.queue.empty()) {
+    by_queue_.erase(watch.filter.queue);
+  }
+  std::erase(to_serve_, &watch);
+  --size_;
+}
+
+void Watches::on_event(const EventView& event) {
+  notice(of_all_, event);
+  if (const auto list = by_task_.find(event.task); list != by_task_.end()) {
+    notice(list->second, event);
+  }
+  if (const auto list = by_queue_.find(event.queue); list != by_queue_.end()) {
+    notice(list->second, event);
+  }
+}
+
+void Watches::notice(const List& watches, const EventView& event) {
+  for (Watch* watch : watches) {
+    if (!watch->has_seen_all || !watch->filter.matches(event)) continue;
+    watch->has_seen_all = false;
+    watch->after = before(event.position);
+    wake(*watch);
+  }
+}
+
+void Watches::wake(Watch& watch) {
+  if (watch.is_to_be_served || watch.has_seen_all || watch.credit == 0) return;
+  watch.is_to_be_served = true;
+  to_serve_.push_back(&watch);
+}
 
 void Front::on(const Now& now, Session& session, const wire::Watch& message, Output& out) {
   if (!message.queue.empty() && !is_queue_name(message.queue)) {
@@ -27,7 +84,7 @@ void Front::on(const Now& now, Session& session, const wire::Watch& message, Out
     return;
   }
   drop_watch(session, message.correlation);  // the same again begins anew
-  if (session.watches.size() >= limits_.watches_per_session_max) {
+  if (session.is_remote() && session.watches.size() >= limits_.watches_per_session_max) {
     refuse(session.id, message.correlation,
            {Code::rate_limited,
             "a session may have " + std::to_string(limits_.watches_per_session_max) + " watches"},
@@ -45,38 +102,49 @@ void Front::on(const Now& now, Session& session, const wire::Watch& message, Out
   EventPart nothing;
   nothing.last = watch->after;
   if (!message.after) send_events(now, *watch, nothing, out);
-  if (watch->credit > 0) hungry_watches_.push_back(watch.get());
-  session.watches.push_back(std::move(watch));
-  ++watch_count_;
+  watch->has_seen_all = !message.after;
+  watches_.add(*watch);
+  session.watches.emplace(message.correlation, std::move(watch));
 }
 
 void Front::on(const Now&, Session& session, const wire::Grant& message, Output&) {
   Watch* watch = session.watch(message.watch);
   if (watch == nullptr) return;
-  if (watch->credit == 0 && message.credit > 0) hungry_watches_.push_back(watch);
   watch->credit =
       std::min(watch->credit + std::min(message.credit, kWatchCreditMax), kWatchCreditMax);
+  watches_.wake(*watch);
 }
 
 void Front::on(const Now&, Session& session, const wire::Unwatch& message, Output&) {
   drop_watch(session, message.watch);
+  waits_.drop(session, message.watch);
 }
 
 void Front::drop_watch(Session& session, Correlation correlation) {
   Watch* watch = session.watch(correlation);
   if (watch == nullptr) return;
-  std::erase(hungry_watches_, watch);
-  std::erase_if(session.watches, [&](const auto& other) { return other.get() == watch; });
-  --watch_count_;
+  watches_.erase(*watch);
+  session.watches.erase(correlation);
+}
+
+void Front::note_events(const Now& now, const std::vector<EventView>& events) {
+  for (const EventView& event : events) {
+    if (event.kind == EventKind::submitted || event.kind == EventKind::retried) {
+      rates_.on_arrival(event.queue, now.steady);
+    } else if (ends_task(event.kind)) {
+      rates_.on_leaving(event.queue, now.steady);
+    }
+    if (watches_.size() > 0) watches_.on_event(event);
+  }
+  if (rates_.size() > 2 * kRatesKept) rates_.forget_idle(now.steady);
 }
 
 void Front::serve_watches(const Now& now, Output& out) {
-  for (Watch* watch : hungry_watches_) serve(now, *watch, out);
-  std::erase_if(hungry_watches_, [](const Watch* watch) { return watch->credit == 0; });
+  watches_.serve([&](Watch& watch) { serve(now, watch, out); });
 }
 
 void Front::serve(const Now& now, Watch& watch, Output& out) {
-  while (watch.credit > 0 && !watch.reading && watch.after < events_.end()) {
+  while (watch.credit > 0 && !watch.reading && !watch.has_seen_all) {
     const Position stored_end{events_.first_entry() - 1, UINT32_MAX};
     if (watch.after < stored_end) {
       watch.reading = true;
@@ -87,6 +155,7 @@ void Front::serve(const Now& now, Watch& watch, Output& out) {
     part.last = watch.after;
     events_.read(watch.filter, kEventsBytesMax, part);
     watch.after = part.last;
+    watch.has_seen_all = part.at_end;
     if (part.events.empty()) return;
     --watch.credit;
     send_events(now, watch, part, out);

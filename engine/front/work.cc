@@ -57,25 +57,79 @@ Result<Subscription*> Front::subscribe(Session& session, const wire::Work& messa
   if (!std::all_of(queues.begin(), queues.end(), is_queue_name)) {
     return Error{Code::invalid_argument, kQueueNameRule};
   }
-  if (session.subscriptions.size() >= limits_.subscriptions_per_session_max) {
+  if (session.is_remote() &&
+      session.subscriptions.size() >= limits_.subscriptions_per_session_max) {
     return Error{Code::rate_limited, "a session may have " +
                                          std::to_string(limits_.subscriptions_per_session_max) +
                                          " subscriptions"};
   }
   std::sort(queues.begin(), queues.end());
   queues.erase(std::unique(queues.begin(), queues.end()), queues.end());
+  // A session of this process that stands for others does not end their work with its own life.
+  const bool remote = session.is_remote() || message.own_signs;
   const auto [pool, opened] =
-      pools_.find_or_open(std::move(queues), !session.in_process, clamp_lease(message.lease));
+      pools_.find_or_open(std::move(queues), remote, clamp_lease(message.lease));
   out.commands.name_pool(pool.number, opened);
   if (opened) out.commands.add_to_item(open_command(pool));
 
   auto subscription = std::make_unique<Subscription>();
   subscription->number = message.subscription;
   subscription->session = &session;
+  subscription->own_signs = message.own_signs;
   WorkerPools::join(pool, *subscription);
   session.subscriptions.push_back(std::move(subscription));
   look_at(session, silence_end(session));
   return session.subscriptions.back().get();
+}
+
+void Front::on(const Now&, Session& session, const wire::Unwork& message, Output& out) {
+  Subscription* subscription = session.subscription(message.subscription);
+  if (subscription == nullptr) {
+    refuse_without_subscription(session, message.correlation, message.subscription, out);
+    return;
+  }
+  for (const HeldLease* lease = session.leases; lease != nullptr; lease = lease->next) {
+    if (lease->subscription != subscription) continue;
+    refuse(session.id, message.correlation,
+           {Code::failed_precondition, "leases that came by this subscription stand"}, out);
+    return;
+  }
+  if (subscription->credit > 0) {
+    const auto credit = static_cast<std::int64_t>(subscription->credit);
+    out.commands.add_own(Pending::Kind::pool, WantCommand{subscription->pool->number, -credit});
+  }
+  WorkerPool* const pool = subscription->pool;
+  WorkerPools::leave(*subscription);
+  std::erase_if(session.subscriptions,
+                [&](const auto& each) { return each.get() == subscription; });
+  close_if_unused(pool, out);
+  done_.correlation = message.correlation;
+  done_.items.assign(1, {});
+  out.send(session.id, done_);
+}
+
+void Front::on(const Now&, Session& session, const wire::Take& message, Output& out) {
+  if (refuse_change(session, message.correlation, Taking::settles, out)) return;
+  if (refuse_batch(session, message.correlation, message.tasks.size(), out)) return;
+  const Subscription* subscription = session.subscription(message.subscription);
+  if (subscription == nullptr) {
+    refuse_without_subscription(session, message.correlation, message.subscription, out);
+    return;
+  }
+  out.commands.begin(Pending::Kind::take, session.id, message.correlation);
+  for (const TaskId& task : message.tasks) {
+    out.commands.add(TakeCommand{task, subscription->pool->number});
+    out.commands.add(LeaseRef{task, kNoLease, message.subscription});
+  }
+  finish_request(session.id, out);
+}
+
+void Front::refuse_without_subscription(Session& session, Correlation correlation,
+                                        std::uint32_t number, Output& out) {
+  refuse(session.id, correlation,
+         {Code::failed_precondition,
+          "this session has no subscription " + std::to_string(number) + "; send `work` first"},
+         out);
 }
 
 void Front::on(const Now& now, Session& session, const wire::Settle& message, Output& out) {
@@ -144,8 +198,8 @@ Result<SettleCommand> Front::settle_command(const Now& now, const wire::Settle::
   command.error = item.error;
   command.retry = item.retry;
   command.delay = item.delay;
-  for (const std::string_view spec : item.follow_ups) {
-    Result<SubmitCommand> next = submit_command(now, spec);
+  for (const wire::NewTask& task : item.follow_ups) {
+    Result<SubmitCommand> next = submit_command(now, task);
     if (!next) {
       return Error{next.error().code, "a follow-up task is refused: " + next.error().message};
     }
@@ -166,8 +220,7 @@ void Front::on(const Now& now, Session& session, const wire::Extend& message, Ou
       continue;
     }
     lease->lease = item.lease <= Duration{0} ? lease->pool->lease : clamp_lease(item.lease);
-    lease->since = hearing(now);
-    look_at(*lease->session, lease->since + lease->lease);
+    renew(now, *lease);
     out.commands.accept();
   }
   finish_request(session.id, out);
@@ -180,6 +233,7 @@ void Front::on(const Now& now, Session& session, const wire::Output& message, Ou
   for (const wire::Output::Item& item : message.items) {
     const std::uint64_t rate = limits_.output_bytes_per_second_max;
     if (session.output.take(now.steady, item.bytes.size(), rate)) {
+      hear(now, item.task, item.token);
       out.commands.add(OutputCommand{item.task, item.token, item.bytes});
     } else {
       out.commands.refuse(too_much_output(rate));
@@ -199,6 +253,7 @@ void Front::on(const Now& now, Session& session, const wire::Progress& message, 
           {Code::invalid_argument, "progress goes up to 1000 ‰, with a note of at most " +
                                        std::to_string(kShortTextBytesMax) + " bytes"});
     } else if (session.output.take(now.steady, kProgressBytes + item.note.size(), rate)) {
+      hear(now, item.task, item.token);
       out.commands.add(ProgressCommand{item.task, item.token, item.permille, item.note});
     } else {
       out.commands.refuse(too_much_output(rate));
@@ -212,11 +267,7 @@ void Front::on(const Now& now, Session& session, const wire::Resume& message, Ou
   if (refuse_batch(session, message.correlation, message.items.size(), out)) return;
   Subscription* subscription = session.subscription(message.subscription);
   if (subscription == nullptr) {
-    refuse(session.id, message.correlation,
-           {Code::failed_precondition, "this session has no subscription " +
-                                           std::to_string(message.subscription) +
-                                           "; send `work` before `resume`"},
-           out);
+    refuse_without_subscription(session, message.correlation, message.subscription, out);
     return;
   }
   out.commands.begin(Pending::Kind::resume, session.id, message.correlation);

@@ -61,6 +61,9 @@ QueueStatus to_status(const wire::QueueItem& item) {
   status.cancelled = item.cancelled;
   status.expired = item.expired;
   status.workers = item.workers;
+  status.oldest = item.oldest;
+  status.arriving = static_cast<double>(item.arriving_milli) / 1000;
+  status.leaving = static_cast<double>(item.leaving_milli) / 1000;
   return status;
 }
 
@@ -194,44 +197,77 @@ Result<TaskId> Client::submit(TaskSpec spec) {
   return spec.id;
 }
 
-Result<std::vector<Result<TaskId>>> Client::submit(std::span<const TaskSpec> specs) {
-  std::string encoded;
-  std::vector<TaskId> ids;
-  std::vector<std::size_t> ends;
-  for (const TaskSpec& spec : specs) {
-    ids.push_back(spec.id.empty() ? new_task_id() : spec.id);
+namespace {
+
+// Tasks on their way into one request: their specs encoded one behind the other.
+class NewTasks {
+ public:
+  void add(const TaskSpec& spec, const FinishedTask* finished) {
+    ids_.push_back(spec.id.empty() ? new_task_id() : spec.id);
     if (spec.id.empty()) {
       TaskSpec named = spec;
-      named.id = ids.back();
-      encode(named, encoded);
+      named.id = ids_.back();
+      encode(named, encoded_);
     } else {
-      encode(spec, encoded);
+      encode(spec, encoded_);
     }
-    ends.push_back(encoded.size());
+    ends_.push_back(encoded_.size());
+    finished_.push_back(finished);
   }
-  Result<wire::Done> done = expect<wire::Done>(impl_->call([&](wire::Correlation correlation) {
+
+  std::string request(wire::Correlation correlation) const {
     wire::Submit submit;
     submit.correlation = correlation;
     std::size_t begin = 0;
-    for (const std::size_t end : ends) {
-      submit.specs.push_back(std::string_view(encoded).substr(begin, end - begin));
-      begin = end;
+    for (std::size_t i = 0; i < ids_.size(); ++i) {
+      wire::NewTask task(std::string_view(encoded_).substr(begin, ends_[i] - begin));
+      if (finished_[i] != nullptr) {
+        task.result = finished_[i]->result;
+        task.content_type = finished_[i]->content_type;
+      }
+      submit.tasks.push_back(std::move(task));
+      begin = ends_[i];
     }
     return wire::encode(submit);
-  }));
-  if (!done) return std::move(done).error();
-  if (done->items.size() != specs.size()) return unexpected_answer();
-  std::vector<Result<TaskId>> results;
-  results.reserve(ids.size());
-  for (std::size_t i = 0; i < ids.size(); ++i) {
-    const wire::Done::Item& item = done->items[i];
-    if (item.code == Code::ok) {
-      results.emplace_back(ids[i]);
-    } else {
-      results.emplace_back(Error{item.code, std::string(item.message)});
-    }
   }
-  return results;
+
+  Result<std::vector<Result<Submitted>>> outcomes(const Result<wire::Done>& done) const {
+    if (!done) return done.error();
+    if (done->items.size() != ids_.size()) return unexpected_answer();
+    std::vector<Result<Submitted>> results;
+    results.reserve(ids_.size());
+    for (std::size_t i = 0; i < ids_.size(); ++i) {
+      const wire::Done::Item& item = done->items[i];
+      if (item.code == Code::ok) {
+        results.emplace_back(Submitted{ids_[i], item.repeated});
+      } else {
+        results.emplace_back(Error{item.code, std::string(item.message)});
+      }
+    }
+    return results;
+  }
+
+ private:
+  std::string encoded_;
+  std::vector<TaskId> ids_;
+  std::vector<std::size_t> ends_;
+  std::vector<const FinishedTask*> finished_;
+};
+
+}  // namespace
+
+Result<std::vector<Result<Submitted>>> Client::submit(std::span<const TaskSpec> specs) {
+  NewTasks tasks;
+  for (const TaskSpec& spec : specs) tasks.add(spec, nullptr);
+  return tasks.outcomes(expect<wire::Done>(
+      impl_->call([&](wire::Correlation correlation) { return tasks.request(correlation); })));
+}
+
+Result<std::vector<Result<Submitted>>> Client::record(std::span<const FinishedTask> finished) {
+  NewTasks tasks;
+  for (const FinishedTask& task : finished) tasks.add(task.spec, &task);
+  return tasks.outcomes(expect<wire::Done>(
+      impl_->call([&](wire::Correlation correlation) { return tasks.request(correlation); })));
 }
 
 Result<TaskResult> Client::wait(const TaskId& task, Duration timeout) {
@@ -275,6 +311,8 @@ Result<TaskPage> Client::list(const ListFilter& filter) {
     request.before = filter.before;
     request.count = filter.count_max;
     request.finished_too = filter.finished_too;
+    request.type = filter.type;
+    request.parent = filter.parent;
     return wire::encode(request);
   }));
   if (!page) return std::move(page).error();
@@ -325,6 +363,22 @@ Result<void> Client::retry(const TaskId& task) {
   const Result<Task> now = get(task);
   if (now && now->status.cycle > before->status.cycle) return {};
   return done;
+}
+
+Result<void> Client::annotate(const TaskId& task,
+                              const std::map<std::string, std::optional<std::string>>& changes) {
+  return expect_done(impl_->call([&](wire::Correlation correlation) {
+    wire::Annotate::Item item;
+    item.task = task;
+    for (const auto& [name, value] : changes) item.changes.emplace_back(name, value);
+    return wire::encode(wire::Annotate{correlation, {std::move(item)}});
+  }));
+}
+
+Result<void> Client::remove(const TaskId& task) {
+  return expect_done(impl_->call([&](wire::Correlation correlation) {
+    return wire::encode(wire::Remove{correlation, {task}});
+  }));
 }
 
 Result<void> Client::pause(std::string_view queue) {

@@ -327,7 +327,8 @@ void Loop::carry_out(ReadQueue::Item& item) {
     return;
   }
   if (const auto* result = std::get_if<ReadResult>(&read.what);
-      result != nullptr && state_->state_of(result->task)) {
+      result != nullptr && state_->state_of(result->task) &&
+      !state_->is_result_stored(result->task)) {
     front_->on_wait_again(now_, read, out_);
     return;
   }

@@ -94,6 +94,7 @@ Result<Reads::Found> Reads::find(const TaskId& task) {
   if (std::optional<TaskView> view = state_.find(task)) {
     return Found{std::move(view->status), std::string(view->result_content_type), false};
   }
+  if (state_.is_removed(task)) return not_found(task);
   Result<std::optional<StoredTask>> stored = store_.find(task);
   if (!stored) return stored.error();
   if (!*stored || !(*stored)->finished || !state_.is_retained((*stored)->partition)) {
@@ -101,6 +102,7 @@ Result<Reads::Found> Reads::find(const TaskId& task) {
   }
   Result<StoredStatus> status = decode_stored_status((*stored)->status);
   if (!status) return status.error();
+  if (status->removed) return not_found(task);
   return Found{std::move(status->status), std::move(status->result_content_type), true};
 }
 
@@ -121,7 +123,20 @@ Result<std::string> Reads::spec_without_payload(std::string_view spec) {
   return bytes;
 }
 
-std::string Reads::answer_task(const Now& now, Correlation correlation, const ReadTask& read) {
+Result<TaskId> Reads::task_of(const ReadTask& read) {
+  if (!read.task.empty()) return read.task;
+  Result<std::optional<TaskId>> id = state_.find_number(read.number);
+  if (!*id) id = store_.find_number(read.number);
+  if (!id) return id.error();
+  if (*id) return **id;
+  return Error{Code::not_found,
+               "there is no task with the number " + std::to_string(read.number) + " any more"};
+}
+
+std::string Reads::answer_task(const Now& now, Correlation correlation, const ReadTask& what) {
+  const Result<TaskId> task = task_of(what);
+  if (!task) return refused(correlation, task.error());
+  const ReadTask read{*task, 0, what.with_payload};
   Result<Found> found = find(read.task);
   if (!found) return refused(correlation, found.error());
   std::string spec(state_.spec_of(read.task));
@@ -185,6 +200,14 @@ std::string Reads::answer_list(const Now& now, Correlation correlation, const Re
   std::deque<std::string> texts;  // what the page's views point into
   std::size_t bytes = 0;
   for (const ListedTask& task : listed->tasks) {
+    if (task.id.unix_ms() < read.from_ms) {
+      page.next = {};  // the ids behind it are older still
+      break;
+    }
+    const Result<SpecView> view = decode_spec(unpacker_, task.spec);
+    const bool fits = view && (read.type.empty() || read.type == view->type) &&
+                      (read.parent.empty() || read.parent == view->parent);
+    if (view && !fits) continue;
     Result<std::string> spec = spec_without_payload(task.spec);
     Result<StoredStatus> status = decode_stored_status(task.status);
     if (!spec) return refused(correlation, spec.error());

@@ -43,6 +43,8 @@ class Reads final : public Specs {
  private:
   using Correlation = wire::Correlation;
 
+  // Errors: not_found, and those of the store
+  Result<TaskId> task_of(const ReadTask& read);
   std::string answer_task(const Now& now, Correlation correlation, const ReadTask& read);
   std::string answer_result(Correlation correlation, const ReadResult& read);
   std::string answer_list(const Now& now, Correlation correlation, const ReadList& read);

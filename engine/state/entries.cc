@@ -127,6 +127,9 @@ Result<CommandOutcome> State::apply_command(const EntryHeader& header, Fields fi
                         },
                         [&](const SetLimitsCommand& c) -> Applied { return apply(c); },
                         [&](const ResumeCommand& c) -> Applied { return apply(header, c); },
+                        [&](const TakeCommand& c) -> Applied { return apply(header, c); },
+                        [&](const AnnotateCommand& c) -> Applied { return apply(c); },
+                        [&](const RemoveCommand& c) -> Applied { return apply(c); },
                     },
                     *command);
 }

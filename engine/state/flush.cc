@@ -1,11 +1,16 @@
 // The store's rows of what has changed, and the digest of the whole.
+#include <algorithm>
 #include <unordered_map>
+#include <utility>
 
 #include "engine/assert.h"
 #include "engine/state/state.h"
 
 namespace jack {
 namespace {
+
+// By number the latest tasks are found, and all that are young enough.
+constexpr std::uint64_t kNumbersKept = 1'000'000;
 
 std::uint64_t contribution_of(const TaskId& id, std::string_view encoded) {
   return digest_of(encoded) + digest_of(id.view());
@@ -162,6 +167,7 @@ std::shared_ptr<const Flush> State::cut(std::string events, std::uint64_t first_
   flush->dropped = std::move(dropped_);
   flush->emptied = std::move(emptied_);
   flush->events_before_ms = (register_.now - register_.limits.watch_retention).ms;
+  cut_numbers(*flush);
   flush->owners.insert(flush->owners.end(), owners_.begin(), owners_.end());
   output_.clear();
   gone_queues_.clear();
@@ -173,6 +179,18 @@ std::shared_ptr<const Flush> State::cut(std::string events, std::uint64_t first_
   return flush;
 }
 
+void State::cut_numbers(Flush& flush) {
+  const Limits& limits = register_.limits;
+  flush.numbers_below = register_.next_serial - std::min(register_.next_serial, kNumbersKept);
+  flush.numbers_before_ms = (register_.now - std::max(limits.dedup_window, limits.retention)).ms;
+  cut_numbered_ = std::exchange(numbered_, {});
+  if (cut_numbered_.empty()) return;
+  flush.owners.push_back(std::make_shared<const std::string>(
+      reinterpret_cast<const char*>(cut_numbered_.data()), cut_numbered_.size() * sizeof(TaskId)));
+  flush.numbers = NumbersRow{register_.next_serial - cut_numbered_.size(), register_.now.ms,
+                             *flush.owners.back()};
+}
+
 void State::add_row(Slot slot, std::string_view queue, std::string_view status, Flush& flush) {
   TaskRecord& task = tasks_[slot];
   const UnflushedBytes bytes =
@@ -182,9 +200,18 @@ void State::add_row(Slot slot, std::string_view queue, std::string_view status, 
     task.extras->revived = false;
   }
   if (is_terminal(task.state)) {
-    flush.finished.push_back({task.id, partition_of(task), queue, task.state, status,
-                              task.stored_live ? std::string_view() : bytes.spec, bytes.result,
-                              task.stored_live});
+    const bool restated = task.extras && task.extras->restated;
+    const bool removed = task.extras && task.extras->removed;
+    if (!restated) {
+      flush.finished.push_back({task.id, partition_of(task), queue, task.state, status,
+                                task.stored_live ? std::string_view() : bytes.spec, bytes.result,
+                                task.stored_live});
+    }
+    // The hour of one that is unlinked has been dropped.
+    if ((restated || removed) && !task.unlinked) {
+      flush.restated.push_back({task.id, partition_of(task), queue, task.state, status, removed});
+    }
+    if (restated) task.extras->restated = false;
     task.stored_live = false;
   } else {
     flush.live.push_back(
@@ -199,7 +226,12 @@ void State::flushed() {
   for (const Slot slot : cut_tasks_) {
     TaskRecord& task = tasks_[slot];
     if (task.dirty) {
-      if (task.unflushed != UINT32_MAX) unflushed_[task.unflushed].spec = {};
+      if (task.unflushed == UINT32_MAX) continue;
+      unflushed_[task.unflushed].spec = {};
+      if (task.extras && task.extras->restated) {
+        unflushed_[task.unflushed].result = {};
+        task.extras->result_stored = true;
+      }
       continue;
     }
     free_bytes(slot);
@@ -208,6 +240,7 @@ void State::flushed() {
     tasks_.erase(slot);
   }
   cut_tasks_.clear();
+  cut_numbered_.clear();
   cut_.reset();
 }
 

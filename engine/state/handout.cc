@@ -108,6 +108,33 @@ CommandOutcome State::apply(const EntryHeader& header, const ResumeCommand& comm
   return {};
 }
 
+// Somebody chose this task, so it is assigned although others wait before it, and the pool's
+// appetite stays as it is. A paused queue hands nothing out in this way either.
+Result<CommandOutcome> State::apply(const EntryHeader& header, const TakeCommand& command) {
+  const auto pool = pool_of(header.incarnation, command.pool);
+  if (!pool) return no_pool(command.pool);
+  const Slot slot = retained_slot(command.task);
+  if (slot == kNoSlot) {
+    Result<std::optional<Archived>> archived = find_archived(command.task);
+    if (!archived) return archived.error();
+    if (!*archived) return not_found(command.task);
+    return ended_already(command.task, (*archived)->task.record.state);
+  }
+  TaskRecord& task = tasks_[slot];
+  if (is_terminal(task.state)) return ended_already(command.task, task.state);
+  if (task.state != TaskState::queued || queues_[task.queue].paused ||
+      task.expires <= register_.now) {
+    const bool paused = task.state == TaskState::queued && queues_[task.queue].paused;
+    return CommandOutcome{
+        Code::failed_precondition,
+        "task " + to_string(command.task) + " cannot be taken: it is " +
+            std::string(paused ? "queued, and its queue is paused" : name_of(task.state))};
+  }
+  unlist(slot);
+  begin_attempt(slot, *pool);
+  return CommandOutcome{};
+}
+
 CommandOutcome State::apply(const PauseCommand& command) {
   if (!is_queue_name(command.queue)) {
     return {Code::invalid_argument, kQueueNameRule};
@@ -253,11 +280,26 @@ void State::unlist(Slot slot) {
   timers_.set(slot, kNever);
 }
 
-// The attempt is counted here, before any worker hears of it. The task is in no lane.
+// The task is in no lane.
 void State::assign(Slot slot, PoolSlot pool_slot) {
+  Pool& pool = pools_[pool_slot];
+  JACK_ASSERT(pool.appetite > 0);
+  begin_attempt(slot, pool_slot);
+  if (--pool.appetite == 0) {
+    become_full(pool_slot);
+  } else {
+    // Others of the queue are served before this pool's next turn.
+    std::vector<PoolSlot>& hungry = queues_[tasks_[slot].queue].hungry;
+    const auto place = std::find(hungry.begin(), hungry.end(), pool_slot);
+    std::rotate(place, place + 1, hungry.end());
+  }
+}
+
+// The attempt is counted here, before any worker hears of it.
+void State::begin_attempt(Slot slot, PoolSlot pool_slot) {
   TaskRecord& task = tasks_[slot];
   Pool& pool = pools_[pool_slot];
-  JACK_ASSERT(pool.appetite > 0 && pool.open);
+  JACK_ASSERT(pool.open);
   set_state(slot, TaskState::running);
   ++task.attempt;
   task.token = {register_.epoch << 48 | register_.next_token++};
@@ -268,14 +310,6 @@ void State::assign(Slot slot, PoolSlot pool_slot) {
   ++pool.lease_count;
   timers_.set(slot, task.timeout > Duration{0} ? register_.now + task.timeout : kNever);
 
-  if (--pool.appetite == 0) {
-    become_full(pool_slot);
-  } else {
-    // Others of the queue are served before this pool's next turn.
-    std::vector<PoolSlot>& hungry = queues_[task.queue].hungry;
-    const auto place = std::find(hungry.begin(), hungry.end(), pool_slot);
-    std::rotate(place, place + 1, hungry.end());
-  }
   outcomes_->assignments.push_back(
       {task.id, task.token, task.attempt, pool.number, pool.incarnation});
   emit(EventKind::started, slot);

@@ -30,6 +30,7 @@ struct QueueCounts {
 };
 
 using PoolSlot = std::uint32_t;
+inline constexpr PoolSlot kNoPool = UINT32_MAX;
 
 // The tasks of one queue and priority that are ready to be handed out, or the leases of one pool:
 // a list through the records, sorted by TaskRecord::order.

@@ -20,7 +20,10 @@ std::uint64_t settle_digest(const SettleCommand& command) {
   packer.u64(static_cast<std::uint64_t>(command.outcome)).boolean(command.retry);
   packer.u64(digest_of(command.result)).text(command.content_type).text(command.error);
   packer.i64(command.delay ? command.delay->count() : -1);
-  for (const SubmitCommand& next : command.follow_ups) packer.u64(digest_of(next.spec));
+  for (const SubmitCommand& next : command.follow_ups) {
+    packer.u64(digest_of(next.spec));
+    if (next.result) packer.u64(digest_of(*next.result));
+  }
   return digest_of(said);
 }
 
@@ -39,13 +42,20 @@ Result<CommandOutcome> State::apply(const EntryHeader& header, const SettleComma
 }
 
 Result<CommandOutcome> State::settle(const SettleCommand& command) {
+  const bool held = command.token != kNoLease;
+  if (!held && command.outcome != Outcome::succeeded) {
+    return CommandOutcome{Code::invalid_argument, "without a lease a task can only succeed"};
+  }
   const Slot slot = retained_slot(command.task);
   if (slot == kNoSlot) return settle_absent(command);
   TaskRecord& task = tasks_[slot];
-  if (task.settled_token == command.token && task.settled_digest == settle_digest(command)) {
+  if ((held ? task.settled_token == command.token : is_terminal(task.state)) &&
+      task.settled_digest == settle_digest(command)) {
     return CommandOutcome{Code::ok, {}, true};
   }
-  if (task.state != TaskState::running || task.token != command.token) {
+  if (!held) {
+    if (auto refusal = unheld_refusal(slot)) return *refusal;
+  } else if (task.state != TaskState::running || task.token != command.token) {
     return lease_lost(command.task);
   }
   if (command.worker.size() > kShortTextBytesMax) {
@@ -58,59 +68,76 @@ Result<CommandOutcome> State::settle(const SettleCommand& command) {
                               std::to_string(register_.limits.delay_max.count()) + " ms"};
   }
   if (command.outcome == Outcome::succeeded) {
+    if (auto refusal = result_refusal(command.result, command.content_type)) return *refusal;
     Result<std::optional<CommandOutcome>> refusal = follow_up_refusal(command);
     if (!refusal) return refusal.error();
     if (*refusal) return **refusal;
   }
   const std::uint64_t digest = settle_digest(command);
+  if (!held) begin_unheld(slot);
   switch (command.outcome) {
-    case Outcome::succeeded: {
-      if (const CommandOutcome refused = succeed(slot, command); refused.code != Code::ok) {
-        return refused;
-      }
+    case Outcome::succeeded:
+      succeed(slot, command);
       if (Result<void> done = submit_follow_ups(command); !done) return done.error();
       break;
-    }
     case Outcome::released: release(slot, command.delay); break;
     default:
       end_attempt(slot, {command.outcome, cut_to(command.error, register_.limits.error_bytes_max),
                          command.worker, command.retry, command.delay});
       break;
   }
-  tasks_[slot].settled_token = command.token;
+  tasks_[slot].settled_token = held ? command.token : tasks_[slot].token;
   tasks_[slot].settled_digest = digest;
   return CommandOutcome{};
 }
 
 // Of a task that is not in memory: finished and stored, or never there.
 Result<CommandOutcome> State::settle_absent(const SettleCommand& command) {
-  Result<std::optional<StoredTask>> stored = archive_.find(command.task);
-  if (!stored) return stored.error();
-  if (!*stored || !is_retained((*stored)->partition)) return lease_lost(command.task);
-  Result<DecodedTask> task = decode_task(spec_unpacker_, (*stored)->status);
-  if (!task) return task.error();
-  const bool same = task->record.settled_token == command.token &&
-                    task->record.settled_digest == settle_digest(command);
-  return same ? CommandOutcome{Code::ok, {}, true} : lease_lost(command.task);
+  const bool held = command.token != kNoLease;
+  Result<std::optional<Archived>> archived = find_archived(command.task);
+  if (!archived) return archived.error();
+  if (!*archived) return held ? lease_lost(command.task) : not_found(command.task);
+  const TaskRecord& task = (*archived)->task.record;
+  const bool same = (!held || task.settled_token == command.token) &&
+                    task.settled_digest == settle_digest(command);
+  if (same) return CommandOutcome{Code::ok, {}, true};
+  return held ? lease_lost(command.task) : ended_already(command.task, task.state);
 }
 
-CommandOutcome State::succeed(Slot slot, const SettleCommand& command) {
-  const Limits& limits = register_.limits;
-  if (command.result.size() > limits.result_bytes_max) {
-    return {Code::payload_too_large, "the result has " + std::to_string(command.result.size()) +
-                                         " bytes, the limit is " +
-                                         std::to_string(limits.result_bytes_max)};
+// Whether a task can be ended by somebody who has no lease of it.
+std::optional<CommandOutcome> State::unheld_refusal(Slot slot) const {
+  const TaskRecord& task = tasks_[slot];
+  if (is_terminal(task.state)) return ended_already(task.id, task.state);
+  if (task.state == TaskState::running) {
+    return CommandOutcome{Code::failed_precondition,
+                          "task " + to_string(task.id) + " is held by a worker, who alone ends it"};
   }
-  if (command.content_type.size() > kShortTextBytesMax || !is_plain_text(command.content_type)) {
-    return {Code::invalid_argument, "content_type must be at most " +
-                                        std::to_string(kShortTextBytesMax) +
-                                        " bytes of UTF-8 without control characters"};
+  if (task.expires <= register_.now || (task.state == TaskState::scheduled && task.attempt == 0)) {
+    return CommandOutcome{Code::failed_precondition,
+                          "task " + to_string(task.id) + " is not to be done now: it " +
+                              (task.expires <= register_.now ? "has expired" : "is not due")};
   }
+  return std::nullopt;
+}
+
+// The attempt of nobody's lease, which ends as soon as it begins.
+void State::begin_unheld(Slot slot) {
+  unlist(slot);
+  TaskRecord& task = tasks_[slot];
+  set_state(slot, TaskState::running);
+  ++task.attempt;
+  task.token = {register_.epoch << 48 | register_.next_token++};
+  task.started = register_.now;
+  task.pool = kNoPool;
+  emit(EventKind::started, slot);
+}
+
+// The result has been looked at.
+void State::succeed(Slot slot, const SettleCommand& command) {
   detach_lease(slot);
   tasks_[slot].outcome = Outcome::succeeded;
   bytes_of(slot).worker = command.worker;
   finish(slot, TaskState::succeeded, {command.result, command.content_type, {}});
-  return {};
 }
 
 // All follow-ups are judged before anything changes: one that is refused refuses the settle, and
@@ -136,6 +163,7 @@ Result<std::optional<CommandOutcome>> State::follow_up_refusal(const SettleComma
     if (Result<void> ok = check(*spec, register_.limits); !ok) {
       return refused(i + 1, {ok.error().code, ok.error().message});
     }
+    if (auto refusal = result_refusal(command.follow_ups[i])) return refused(i + 1, *refusal);
     const std::uint64_t digest = digest_of(encoded);
     const TaskId id = spec->id;
     const std::string_view queue = spec->queue;
@@ -147,7 +175,9 @@ Result<std::optional<CommandOutcome>> State::follow_up_refusal(const SettleComma
     if (!known) return known.error();
     if (*known && (*known)->code != Code::ok) return refused(i + 1, **known);
     if (*known || !first) continue;
-    if (auto full = queue_refusal(queue, ++fresh[queue], ++fresh_in_all)) {
+    std::uint64_t& in_queue = fresh[queue];
+    if (!command.follow_ups[i].result) ++in_queue, ++fresh_in_all;
+    if (auto full = queue_refusal(queue, in_queue, fresh_in_all)) {
       return refused(i + 1, *full);
     }
   }
@@ -163,11 +193,10 @@ Result<void> State::submit_follow_ups(const SettleCommand& command) {
   for (const SubmitCommand& follow_up : command.follow_ups) {
     Result<SpecView> spec = decode_spec(spec_unpacker_, follow_up.spec);
     if (!spec) return spec.error();
-    const std::uint64_t digest = digest_of(follow_up.spec);
-    Result<std::optional<CommandOutcome>> known = find_submitted(spec->id, digest);
+    Result<std::optional<CommandOutcome>> known = find_repeated(follow_up, spec->id);
     if (!known) return known.error();
     if (*known) continue;
-    create({*spec, follow_up.spec, digest, follow_up.not_before, follow_up.expires});
+    create({*spec, follow_up, digest_of(follow_up.spec)});
   }
   return {};
 }
@@ -211,6 +240,7 @@ void State::record_attempt(Slot slot, const Ending& ending) {
 
 void State::detach_lease(Slot slot) {
   TaskRecord& task = tasks_[slot];
+  if (task.pool == kNoPool) return;
   Pool& pool = pools_[task.pool];
   pool.leases.remove(tasks_, slot);
   --pool.lease_count;

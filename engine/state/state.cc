@@ -28,6 +28,7 @@ TaskStatus to_status(const TaskRecord& task, std::string_view worker) {
     status.output_bytes = task.extras->output_bytes;
     status.error = task.extras->error;
     status.attempts = task.extras->attempts;
+    status.annotations.insert(task.extras->annotations.begin(), task.extras->annotations.end());
   }
   if (task.state == TaskState::succeeded) {
     status.error.clear();
@@ -48,7 +49,27 @@ Slot State::retained_slot(const TaskId& id) const {
   const Slot slot = find_slot(id);
   if (slot == kNoSlot) return slot;
   const TaskRecord& task = tasks_[slot];
-  return is_terminal(task.state) && !is_retained(partition_of(task)) ? kNoSlot : slot;
+  const bool gone = is_terminal(task.state) && !is_retained(partition_of(task));
+  return gone || (task.extras && task.extras->removed) ? kNoSlot : slot;
+}
+
+bool State::is_result_stored(const TaskId& id) const {
+  const Slot slot = find_slot(id);
+  return slot != kNoSlot && tasks_[slot].extras && tasks_[slot].extras->result_stored;
+}
+
+bool State::is_removed(const TaskId& id) const {
+  const Slot slot = find_slot(id);
+  return slot != kNoSlot && tasks_[slot].extras && tasks_[slot].extras->removed;
+}
+
+std::optional<TaskId> State::find_number(std::uint64_t number) const {
+  if (number == 0 || number >= register_.next_serial) return std::nullopt;
+  const std::uint64_t behind = register_.next_serial - 1 - number;
+  if (behind < numbered_.size()) return numbered_[numbered_.size() - 1 - behind];
+  const std::size_t in_cut = behind - numbered_.size();
+  if (in_cut < cut_numbered_.size()) return cut_numbered_[cut_numbered_.size() - 1 - in_cut];
+  return std::nullopt;
 }
 
 void State::set_state(Slot slot, TaskState state) {
@@ -93,7 +114,7 @@ std::optional<TaskView> State::find(const TaskId& id) const {
   const UnflushedBytes& bytes = unflushed_[task.unflushed];
   if (!bytes.spec.empty()) view.spec = bytes.spec;
   if (task.state == TaskState::succeeded) {
-    view.result = bytes.result;
+    if (!task.extras || !task.extras->result_stored) view.result = bytes.result;
     view.result_content_type = bytes.content_type;
   }
   return view;
@@ -125,23 +146,28 @@ std::vector<TaskId> State::next_of_queue(std::string_view name, std::size_t coun
 
 std::vector<QueueView> State::queues() const {
   std::vector<QueueView> views;
-  queues_.for_each([&](const Queue& queue) {
-    views.push_back({queue.name, queue.paused, queue.counts});
-  });
+  queues_.for_each([&](const Queue& queue) { views.push_back(view_of(queue)); });
   return views;
 }
 
 std::optional<QueueView> State::queue(std::string_view name) const {
   const Queue* queue = queues_.find(name);
   if (queue == nullptr) return std::nullopt;
-  return QueueView{queue->name, queue->paused, queue->counts};
+  return view_of(*queue);
+}
+
+QueueView State::view_of(const Queue& queue) const {
+  QueueView view{queue.name, queue.paused, queue.counts, std::nullopt};
+  if (queue.has_queued()) view.oldest = tasks_[queue.lanes[queue.best_priority()].head].changed;
+  return view;
 }
 
 Result<StoredStatus> decode_stored_status(std::string_view bytes) {
   Unpacker unpacker;
   Result<DecodedTask> task = decode_task(unpacker, bytes);
   if (!task) return task.error();
-  return StoredStatus{to_status(task->record, task->worker), task->content_type};
+  const bool removed = task->record.extras && task->record.extras->removed;
+  return StoredStatus{to_status(task->record, task->worker), task->content_type, removed};
 }
 
 }  // namespace jack

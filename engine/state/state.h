@@ -61,6 +61,7 @@ struct QueueView {
   std::string_view name;
   bool paused = false;
   QueueCounts counts;
+  std::optional<Instant> oldest;  // since when the one is queued that is handed out next
 };
 
 // A task in memory as readers see it. Views are valid until the next call that changes the state.
@@ -124,6 +125,14 @@ class State {
 
   // Finished tasks are readable for Limits::retention after this journal time's hour.
   bool is_retained(Partition partition) const;
+  // Finished and in memory, but for its result, which the store has.
+  bool is_result_stored(const TaskId& id) const;
+  // Removed by hand, and the store may not know it yet.
+  bool is_removed(const TaskId& id) const;
+
+  // The task with this number (TaskStatus::serial) where it was accepted since the last flush; else
+  // the store has it, if anybody does.
+  std::optional<TaskId> find_number(std::uint64_t number) const;
 
   // --- Writing to the store ---
 
@@ -144,10 +153,8 @@ class State {
   // A submit, a follow-up or a reply: what becomes a task.
   struct NewTask {
     const SpecView& spec;
-    std::string_view encoded;
-    std::uint64_t digest = 0;
-    std::optional<Instant> not_before;
-    std::optional<Instant> expires;
+    const SubmitCommand& command;
+    std::uint64_t digest = 0;  // of the spec's bytes
   };
 
   // How an attempt ends. The texts point into the entry, or at what was kept like one: events show
@@ -177,6 +184,11 @@ class State {
 
   // submit.cc: how tasks come to be
   Result<CommandOutcome> apply(const SubmitCommand& command);
+  std::optional<CommandOutcome> result_refusal(const SubmitCommand& command) const;
+  std::optional<CommandOutcome> result_refusal(std::string_view result,
+                                               std::string_view content_type) const;
+  Result<std::optional<CommandOutcome>> find_repeated(const SubmitCommand& command,
+                                                      const TaskId& id);
   // Whether the id is free: nothing where it is, else the answer to its submit.
   Result<std::optional<CommandOutcome>> find_submitted(const TaskId& id, std::uint64_t digest);
   // Whether `in_queue` more tasks of this queue are too many, or `in_all` of all queues.
@@ -189,7 +201,9 @@ class State {
   Result<CommandOutcome> apply(const EntryHeader& header, const SettleCommand& command);
   Result<CommandOutcome> settle(const SettleCommand& command);
   Result<CommandOutcome> settle_absent(const SettleCommand& command);
-  CommandOutcome succeed(Slot slot, const SettleCommand& command);
+  std::optional<CommandOutcome> unheld_refusal(Slot slot) const;
+  void begin_unheld(Slot slot);
+  void succeed(Slot slot, const SettleCommand& command);
   Result<std::optional<CommandOutcome>> follow_up_refusal(const SettleCommand& command);
   Result<void> submit_follow_ups(const SettleCommand& command);
   void end_attempt(Slot slot, const Ending& ending);
@@ -204,7 +218,18 @@ class State {
   Result<CommandOutcome> apply(const RetryCommand& command);
   CommandOutcome apply(const ProgressCommand& command);
   CommandOutcome apply(const OutputCommand& command);
-  Result<Slot> revive(const TaskId& id, const StoredTask& stored);
+  Result<CommandOutcome> apply(const AnnotateCommand& command);
+  Result<CommandOutcome> apply(const RemoveCommand& command);
+
+  // A finished task that is in the store and not in memory, and can still be read.
+  struct Archived {
+    Partition partition = 0;
+    std::string status;
+    DecodedTask task;
+  };
+  Result<std::optional<Archived>> find_archived(const TaskId& id);
+  Slot bring_back(const TaskId& id, Archived archived);
+  void restate(Slot slot);
 
   // handout.cc: queues, pools, assignment
   CommandOutcome apply(const EntryHeader& header, const WantCommand& command);
@@ -212,6 +237,7 @@ class State {
   CommandOutcome apply(const EntryHeader& header, const ClosePoolCommand& command);
   CommandOutcome apply(const EntryHeader& header, const ResumeCommand& command);
   CommandOutcome apply(const PauseCommand& command);
+  Result<CommandOutcome> apply(const EntryHeader& header, const TakeCommand& command);
   std::optional<PoolSlot> pool_of(const Id128& incarnation, PoolNumber number);
   void want(PoolSlot slot, std::uint64_t count);
   void become_hungry(PoolSlot slot);
@@ -223,6 +249,7 @@ class State {
   void schedule(Slot slot, Instant due);
   void unlist(Slot slot);
   void assign(Slot slot, PoolSlot pool);
+  void begin_attempt(Slot slot, PoolSlot pool);
   void drop_if_done(PoolSlot slot);
 
   // ticks.cc: what time brings
@@ -241,6 +268,7 @@ class State {
   void encode_row(Slot slot, std::string& out) const;
   void touch(Slot slot);
   void touch(Queue& queue);
+  void cut_numbers(Flush& flush);
   void add_row(Slot slot, std::string_view queue, std::string_view status, Flush& flush);
   std::string_view keep(std::string bytes);
   UnflushedBytes& bytes_of(Slot slot);
@@ -251,8 +279,11 @@ class State {
   void emit(EventKind kind, Slot slot, std::string_view text = {});
   Slot find_slot(const TaskId& id) const { return tasks_.find(id); }
   Slot retained_slot(const TaskId& id) const;
+  static CommandOutcome not_found(const TaskId& id);
+  static CommandOutcome ended_already(const TaskId& id, TaskState state);
   void forget_finished_in(Partition partition);
   TaskStatus status_of(const TaskRecord& task) const;
+  QueueView view_of(const Queue& queue) const;
   Partition partition_of(const TaskRecord& task) const;
 
   Archive& archive_;
@@ -272,6 +303,8 @@ class State {
   std::vector<std::uint32_t> dirty_queues_;
   std::vector<std::uint32_t> gone_queues_;
   std::vector<OutputRow> output_;
+  std::vector<TaskId> numbered_;      // accepted since the last cut, the latest is next_serial - 1
+  std::vector<TaskId> cut_numbered_;  // those in the cut that is being written, just before them
   std::vector<Partition> dropped_;
   std::vector<Partition> emptied_;
   std::vector<UnflushedBytes> unflushed_;
@@ -289,6 +322,7 @@ class State {
 struct StoredStatus {
   TaskStatus status;
   std::string result_content_type;
+  bool removed = false;  // by hand: it counts as gone
 };
 // Errors: corruption
 Result<StoredStatus> decode_stored_status(std::string_view bytes);

@@ -69,12 +69,15 @@ AttemptRecord decode_attempt(Fields fields, bool& failed) {
 }
 
 void encode_extras(const TaskExtras& extras, Packer& packer) {
-  packer.array(9).text(extras.reply_to).u64(extras.header_count).bytes(extras.headers);
+  packer.array(11).text(extras.reply_to).u64(extras.header_count).bytes(extras.headers);
   packer.array(4).i64(extras.backoff.initial.count()).u64(extras.backoff.factor_permille);
   packer.i64(extras.backoff.max.count()).u64(extras.backoff.jitter_permille);
   packer.bytes(extras.error).text(extras.progress_note).u64(extras.progress_permille);
   packer.u64(extras.output_bytes).array(extras.attempts.size());
   for (const AttemptRecord& attempt : extras.attempts) encode_attempt(attempt, packer);
+  packer.map(extras.annotations.size());
+  for (const auto& [name, value] : extras.annotations) packer.text(name).bytes(value);
+  packer.boolean(extras.removed);
 }
 
 std::unique_ptr<TaskExtras> decode_extras(Fields fields, bool& failed) {
@@ -95,6 +98,12 @@ std::unique_ptr<TaskExtras> decode_extras(Fields fields, bool& failed) {
     extras->attempts.push_back(decode_attempt(attempts.array(), failed));
     failed |= attempts.failed();
   }
+  for (Fields annotations = fields.map(); annotations.more();) {
+    const std::string_view name = annotations.text();
+    extras->annotations.insert_or_assign(std::string(name), std::string(annotations.bytes()));
+    failed |= annotations.failed();
+  }
+  extras->removed = fields.boolean();
   failed |= fields.failed() || backoff.failed();
   return extras;
 }

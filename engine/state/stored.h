@@ -27,8 +27,8 @@ inline constexpr std::uint64_t kStoredFormat = 1;
 //  submitted, changed, started, due, expires, timeout, pool, attempt, max_attempts, cycle, outcome,
 //  content_type, worker, nil | [reply_to, header count, headers bin, [initial, factor, max,
 //  jitter], error, note, permille, output bytes, [[attempt, outcome, started, ended, error,
-//  worker, cycle], …]]]
-// Later fields (annotations) come at the end. Times are journal milliseconds, kNever is the
+//  worker, cycle], …], {annotation: value bin}, removed]]
+// Later fields come at the end. Times are journal milliseconds, kNever is the
 // largest.
 void encode_task(const TaskRecord& task, const UnflushedBytes* bytes, std::string& out);
 

@@ -23,13 +23,59 @@ Result<CommandOutcome> State::apply(const SubmitCommand& command) {
   if (Result<void> ok = check(*spec, register_.limits); !ok) {
     return CommandOutcome{ok.error().code, std::move(ok).error().message};
   }
-  const std::uint64_t digest = digest_of(command.spec);
-  Result<std::optional<CommandOutcome>> known = find_submitted(spec->id, digest);
+  if (auto refusal = result_refusal(command)) return *refusal;
+  Result<std::optional<CommandOutcome>> known = find_repeated(command, spec->id);
   if (!known) return known.error();
   if (*known) return **known;
-  if (auto refusal = queue_refusal(spec->queue, 1, 1)) return *refusal;
-  create({*spec, command.spec, digest, command.not_before, command.expires});
+  const std::uint64_t more = command.result ? 0 : 1;
+  if (auto refusal = queue_refusal(spec->queue, more, more)) return *refusal;
+  create({*spec, command, digest_of(command.spec)});
   return CommandOutcome{};
+}
+
+// Of a task that was done elsewhere.
+std::optional<CommandOutcome> State::result_refusal(const SubmitCommand& command) const {
+  if (command.other_ids.size() > kOtherIdsMax) {
+    return CommandOutcome{Code::invalid_argument,
+                          "a submit may name " + std::to_string(kOtherIdsMax) + " other ids"};
+  }
+  if (!command.result) return std::nullopt;
+  return result_refusal(*command.result, command.content_type);
+}
+
+std::optional<CommandOutcome> State::result_refusal(std::string_view result,
+                                                    std::string_view content_type) const {
+  const Limits& limits = register_.limits;
+  if (result.size() > limits.result_bytes_max) {
+    return CommandOutcome{Code::payload_too_large,
+                          "the result has " + std::to_string(result.size()) +
+                              " bytes, the limit is " + std::to_string(limits.result_bytes_max)};
+  }
+  if (content_type.size() > kShortTextBytesMax || !is_plain_text(content_type)) {
+    return CommandOutcome{Code::invalid_argument, "content_type must be at most " +
+                                                      std::to_string(kShortTextBytesMax) +
+                                                      " bytes of UTF-8 without control characters"};
+  }
+  return std::nullopt;
+}
+
+// Under its id, or under one of the others.
+Result<std::optional<CommandOutcome>> State::find_repeated(const SubmitCommand& command,
+                                                           const TaskId& id) {
+  Result<std::optional<CommandOutcome>> known = find_submitted(id, digest_of(command.spec));
+  if (!known || *known || command.other_ids.empty()) return known;
+  // The id stands in the spec at one place, whatever else it says.
+  std::string spec(command.spec);
+  const std::size_t place = spec.find(id.view());
+  for (const TaskId& other : command.other_ids) {
+    if (find_slot(other) == kNoSlot && !known_.may_be_known(other)) continue;
+    spec.replace(place, id.bytes.size(), other.view());
+    Result<std::optional<CommandOutcome>> repeated = find_submitted(other, digest_of(spec));
+    if (!repeated) return repeated;
+    const bool forgotten = *repeated && (*repeated)->code == Code::invalid_argument;
+    if (*repeated && !forgotten) return repeated;
+  }
+  return std::optional<CommandOutcome>();
 }
 
 Result<std::optional<CommandOutcome>> State::find_submitted(const TaskId& id,
@@ -90,13 +136,15 @@ std::optional<CommandOutcome> State::queue_refusal(std::string_view name, std::u
 // The spec is checked, the id is free.
 void State::create(const NewTask& made) {
   const SpecView& spec = made.spec;
+  const SubmitCommand& command = made.command;
   Queue* queue = queues_.find(spec.queue);
   if (queue == nullptr) queue = &queues_.create(spec.queue);
 
   const Slot slot = tasks_.insert(spec.id);
   TaskRecord& task = tasks_[slot];
-  bytes_of(slot).spec = made.encoded;
+  bytes_of(slot).spec = command.spec;
   task.serial = register_.next_serial++;
+  numbered_.push_back(spec.id);
   task.spec_digest = made.digest;
   task.submitted = task.changed = register_.now;
   task.queue = queue->number;
@@ -112,17 +160,23 @@ void State::create(const NewTask& made) {
       headers.text(fields.text());
     }
   }
-  task.expires = made.expires.value_or(
+  task.expires = command.expires.value_or(
       spec.expires_in > Duration{0} ? register_.now + spec.expires_in : kNever);
-  const Instant due = made.not_before.value_or(register_.now + spec.delay);
+  const Instant due = command.not_before.value_or(register_.now + spec.delay);
 
   ++unfinished_;
   queue->used = register_.now;
-  task.state = due > register_.now ? TaskState::scheduled : TaskState::queued;
+  const bool waits = due > register_.now && !command.result;
+  task.state = waits ? TaskState::scheduled : TaskState::queued;
   ++queue->counts.of(task.state);
   touch(slot);
   emit(EventKind::submitted, slot);
-  if (due > register_.now) {
+  if (command.result) {
+    task.attempt = 1;
+    task.started = register_.now;
+    task.outcome = Outcome::succeeded;
+    finish(slot, TaskState::succeeded, {*command.result, command.content_type, {}});
+  } else if (waits) {
     task.due = due;
     timers_.set(slot, std::min(due, task.expires));
   } else {
@@ -167,7 +221,7 @@ void State::create_reply(Slot slot, std::string_view result, std::string_view co
   Unpacker reply_unpacker;
   Result<SpecView> spec = decode_spec(reply_unpacker, kept);
   if (!spec || find_slot(id) != kNoSlot) return;  // the reply of this cycle is there already
-  create({*spec, kept, digest_of(kept), std::nullopt, std::nullopt});
+  create({*spec, SubmitCommand{.spec = kept}, digest_of(kept)});
 }
 
 }  // namespace jack

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -29,8 +30,12 @@ struct TaskExtras {
   std::string progress_note;
   std::uint32_t progress_permille = 0;
   std::uint64_t output_bytes = 0;
-  bool revived = false;       // a retry brought it back; `finished_in` holds its row until
-  Partition finished_in = 0;  // the next cut
+  std::map<std::string, std::string, std::less<>> annotations;
+  bool removed = false;        // by hand: only its id is kept
+  bool revived = false;        // a retry brought it back; `finished_in` holds its row until
+  Partition finished_in = 0;   // the next cut
+  bool restated = false;       // finished, and its row changes by the next cut
+  bool result_stored = false;  // finished, and its result is in the store only
 };
 
 // Bytes that are not in the store yet. Views into journal entries, which the state keeps until

@@ -4,29 +4,25 @@
 #include "engine/state/state.h"
 
 namespace jack {
-namespace {
 
-CommandOutcome not_found(const TaskId& id) {
+CommandOutcome State::not_found(const TaskId& id) {
   return {Code::not_found, "there is no task " + to_string(id) + ", or its retention has ended"};
 }
 
-CommandOutcome ended_already(const TaskId& id, TaskState state) {
+CommandOutcome State::ended_already(const TaskId& id, TaskState state) {
   return {Code::failed_precondition,
           "task " + to_string(id) + " has ended already: " + std::string(name_of(state))};
 }
 
-}  // namespace
-
 Result<CommandOutcome> State::apply(const CancelCommand& command) {
   const Slot slot = retained_slot(command.task);
   if (slot == kNoSlot) {
-    Result<std::optional<StoredTask>> stored = archive_.find(command.task);
-    if (!stored) return stored.error();
-    if (!*stored || !is_retained((*stored)->partition)) return not_found(command.task);
-    Result<DecodedTask> task = decode_task(spec_unpacker_, (*stored)->status);
-    if (!task) return task.error();
-    if (task->record.state == TaskState::cancelled) return CommandOutcome{Code::ok, {}, true};
-    return ended_already(command.task, task->record.state);
+    Result<std::optional<Archived>> archived = find_archived(command.task);
+    if (!archived) return archived.error();
+    if (!*archived) return not_found(command.task);
+    const TaskState state = (*archived)->task.record.state;
+    if (state == TaskState::cancelled) return CommandOutcome{Code::ok, {}, true};
+    return ended_already(command.task, state);
   }
   TaskRecord& task = tasks_[slot];
   if (task.state == TaskState::cancelled) return CommandOutcome{Code::ok, {}, true};
@@ -51,46 +47,35 @@ Result<CommandOutcome> State::apply(const CancelCommand& command) {
 
 Result<CommandOutcome> State::apply(const RetryCommand& command) {
   Slot slot = retained_slot(command.task);
-  std::optional<StoredTask> stored;
-  TaskState state = TaskState::succeeded;
-  std::uint32_t queue = 0;
-  if (slot != kNoSlot) {
-    state = tasks_[slot].state;
-    queue = tasks_[slot].queue;
-  } else {
-    Result<std::optional<StoredTask>> found = archive_.find(command.task);
-    if (!found) return found.error();
-    if (!*found || !is_retained((*found)->partition)) return not_found(command.task);
-    Result<DecodedTask> task = decode_task(spec_unpacker_, (*found)->status);
-    if (!task) return task.error();
-    state = task->record.state;
-    queue = task->record.queue;
-    stored = **std::move(found);
-  }
+  Result<std::optional<Archived>> archived = std::optional<Archived>();
+  if (slot == kNoSlot) archived = find_archived(command.task);
+  if (!archived) return archived.error();
+  if (slot == kNoSlot && !*archived) return not_found(command.task);
+  const TaskState state = *archived ? (*archived)->task.record.state : tasks_[slot].state;
+  const std::uint32_t queue = *archived ? (*archived)->task.record.queue : tasks_[slot].queue;
   if (!is_terminal(state) || state == TaskState::succeeded) {
     return CommandOutcome{Code::failed_precondition,
                           "task " + to_string(command.task) + " is " + std::string(name_of(state)) +
                               "; only failed, cancelled and expired tasks can be retried"};
   }
   if (auto refusal = queue_refusal(queues_[queue].name, 1, 1)) return *refusal;
-  if (stored) {
-    Result<Slot> revived = revive(command.task, *stored);
-    if (!revived) return revived.error();
-    slot = *revived;
-  }
+  if (*archived) slot = bring_back(command.task, **std::move(archived));
   TaskRecord& task = tasks_[slot];
-  if (!stored && !task.dirty) {
-    // Its finished row is being written by the present cut; the next one moves it.
+  if (!task.dirty || (task.extras && task.extras->restated)) {
+    // Its finished row is in the store, or is being written by the present cut; the next one moves
+    // it to the live ones.
     task.more().revived = true;
     task.extras->finished_in = partition_of(task);
+    task.extras->restated = false;
     task.stored_live = true;
   }
+  task.more().result_stored = false;
   withdraw(slot);
   --register_.partitions[partition_of(task)].count;
   ++task.cycle;
   task.attempt = 0;
   task.expires = kNever;  // it is wanted again, whatever was said before
-  task.more().progress_permille = 0;
+  task.extras->progress_permille = 0;
   task.extras->progress_note.clear();
   ++unfinished_;
   set_state(slot, TaskState::queued);
@@ -99,20 +84,107 @@ Result<CommandOutcome> State::apply(const RetryCommand& command) {
   return CommandOutcome{};
 }
 
-// Brings a finished task back from the store, still in its terminal state.
-Result<Slot> State::revive(const TaskId& id, const StoredTask& stored) {
-  Result<DecodedTask> decoded = decode_task(spec_unpacker_, stored.status);
-  if (!decoded) return decoded.error();
+Result<std::optional<State::Archived>> State::find_archived(const TaskId& id) {
+  using Found = std::optional<Archived>;
+  if (find_slot(id) != kNoSlot) return Found();
+  Result<std::optional<StoredTask>> stored = archive_.find(id);
+  if (!stored) return stored.error();
+  if (!*stored || !is_retained((*stored)->partition)) return Found();
+  Result<DecodedTask> task = decode_task(spec_unpacker_, (*stored)->status);
+  if (!task) return task.error();
+  if (task->record.extras && task->record.extras->removed) return Found();
+  return Found({(*stored)->partition, std::move((*stored)->status), *std::move(task)});
+}
+
+// Still in its terminal state, and as if nothing of it had changed.
+Slot State::bring_back(const TaskId& id, Archived archived) {
   const Slot slot = tasks_.insert(id);
   TaskRecord& task = tasks_[slot];
-  task = std::move(decoded->record);
+  task = std::move(archived.task.record);
   task.id = id;
-  task.contribution = digest_of(stored.status) + digest_of(id.view());
+  task.contribution = digest_of(archived.status) + digest_of(id.view());
   task.counted_finished = true;
-  task.stored_live = true;  // once the next cut has moved its row
-  task.more().revived = true;
-  task.extras->finished_in = stored.partition;
+  task.more().result_stored = true;
+  UnflushedBytes& bytes = bytes_of(slot);
+  bytes.content_type = keep(std::move(archived.task.content_type));
+  bytes.worker = keep(std::move(archived.task.worker));
   return slot;
+}
+
+// A task is about to change. Where it is finished and its row is in the store, or is being written
+// by the present cut, the next cut writes what has changed of the row.
+void State::restate(Slot slot) {
+  TaskRecord& task = tasks_[slot];
+  if (is_terminal(task.state) && !task.dirty) {
+    task.more().restated = true;
+    // The present cut owns what these point into.
+    UnflushedBytes& bytes = bytes_of(slot);
+    bytes.content_type = keep(std::string(bytes.content_type));
+    bytes.worker = keep(std::string(bytes.worker));
+  }
+  touch(slot);
+}
+
+Result<CommandOutcome> State::apply(const AnnotateCommand& command) {
+  Slot slot = retained_slot(command.task);
+  Result<std::optional<Archived>> archived = std::optional<Archived>();
+  if (slot == kNoSlot) archived = find_archived(command.task);
+  if (!archived) return archived.error();
+  if (slot == kNoSlot && !*archived) return not_found(command.task);
+
+  const TaskExtras* const before =
+      *archived ? (*archived)->task.record.extras.get() : tasks_[slot].extras.get();
+  auto annotations = before == nullptr ? decltype(TaskExtras::annotations)() : before->annotations;
+  for (const AnnotateCommand::Change& change : command.changes) {
+    if (change.name.empty() || change.name.size() > kShortTextBytesMax ||
+        !is_plain_text(change.name)) {
+      return CommandOutcome{Code::invalid_argument,
+                            "the name of an annotation must be 1–" +
+                                std::to_string(kShortTextBytesMax) +
+                                " bytes of UTF-8 without control characters"};
+    }
+    if (change.value) {
+      annotations.insert_or_assign(std::string(change.name), std::string(*change.value));
+    } else if (const auto at = annotations.find(change.name); at != annotations.end()) {
+      annotations.erase(at);
+    }
+  }
+  std::size_t bytes = 0;
+  for (const auto& [name, value] : annotations) bytes += name.size() + value.size();
+  if (annotations.size() > kAnnotationsMax || bytes > kAnnotationBytesMax) {
+    return CommandOutcome{Code::invalid_argument,
+                          "a task may have " + std::to_string(kAnnotationsMax) +
+                              " annotations of " + std::to_string(kAnnotationBytesMax) +
+                              " bytes together, this one would have " +
+                              std::to_string(annotations.size()) + " of " + std::to_string(bytes)};
+  }
+  if (*archived) slot = bring_back(command.task, **std::move(archived));
+  restate(slot);
+  tasks_[slot].more().annotations = std::move(annotations);
+  emit(EventKind::annotated, slot);
+  return CommandOutcome{};
+}
+
+Result<CommandOutcome> State::apply(const RemoveCommand& command) {
+  Slot slot = retained_slot(command.task);
+  Result<std::optional<Archived>> archived = std::optional<Archived>();
+  if (slot == kNoSlot) archived = find_archived(command.task);
+  if (!archived) return archived.error();
+  if (slot == kNoSlot && !*archived) return not_found(command.task);
+  if (!*archived && !is_terminal(tasks_[slot].state)) {
+    return CommandOutcome{Code::failed_precondition,
+                          "task " + to_string(command.task) + " is " +
+                              std::string(name_of(tasks_[slot].state)) +
+                              "; only finished tasks can be removed: cancel it first"};
+  }
+  if (*archived) slot = bring_back(command.task, **std::move(archived));
+  restate(slot);
+  TaskExtras& extras = tasks_[slot].more();
+  extras.removed = true;
+  extras.annotations.clear();
+  extras.error.clear();
+  emit(EventKind::removed, slot);
+  return CommandOutcome{};
 }
 
 CommandOutcome State::apply(const ProgressCommand& command) {

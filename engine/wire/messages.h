@@ -51,6 +51,10 @@ enum class Kind : std::uint8_t {
   info = 20,
   ping = 21,
   bye = 22,
+  take = 23,
+  annotate = 24,
+  remove = 25,
+  unwork = 26,
   // From the engine.
   welcome = 64,
   refused = 65,
@@ -77,28 +81,48 @@ struct Hello {
   std::string_view name;
 };
 
-// [2, c, [spec bin, …]] → done, an item each: ok or an error; `repeated` where it was known
+// A task to be, as one bin, its spec; or, where there is more to say of it, as
+// [spec bin, result bin|nil, content_type, [other id, …]].
+struct NewTask {
+  NewTask() = default;
+  NewTask(std::string_view the_spec) : spec(the_spec) {}
+  NewTask(const std::string& the_spec) : spec(the_spec) {}
+  NewTask(const char* the_spec) : spec(the_spec) {}
+
+  std::string_view spec;
+  // It was done elsewhere: kept as succeeded with this result, handed out to nobody.
+  std::optional<std::string_view> result{};
+  std::string_view content_type{};  // of the result
+  // Known under one of these ids with the same spec, it is the same task. Their digests follow from
+  // the spec, in which only the id differs.
+  std::vector<TaskId> other_ids{};
+};
+
+// [2, c, [new task, …]] → done, an item each: ok or an error; `repeated` where it was known
 // already.
 struct Submit {
   Correlation correlation = 0;
-  std::vector<std::string_view> specs;
+  std::vector<NewTask> tasks;
 };
 
-// [3, c, subscription, credit, lease ms, [queue, …]] → done with one item.
+// [3, c, subscription, credit, lease ms, [queue, …], own signs] → done with one item.
 // Raises the subscription's credit (lowers it where negative, never below 0): how many more tasks
 // of these queues the worker takes. The subscription's number is the worker's choice; its queues
-// and lease are those of its first `work`. A lease of 0 means the engine's default.
+// and lease are those of its first `work`. A lease of 0 means the engine's default. With `own
+// signs` each lease needs signs of life of its own (extend, output or progress of it): for sessions
+// that stand for many workers, in this process too.
 struct Work {
   Correlation correlation = 0;
   std::uint32_t subscription = 0;
   std::int64_t credit = 0;
   Duration lease{0};
   std::vector<std::string_view> queues;
+  bool own_signs = false;
 };
 
 // [4, c, [[id, token, outcome, again, …], …]] → done, an item each. After `again` as in
-// SettleCommand: succeeded: result bin, content_type, [spec bin, …]; failed: error, retry,
-// delay int|nil; released: delay int|nil.
+// SettleCommand: succeeded: result bin, content_type, [new task, …]; failed: error, retry,
+// delay int|nil; released: delay int|nil. A token of 0: without a lease, as in SettleCommand.
 // `again`: the subscription that the task came by keeps its credit, whatever the answer.
 struct Settle {
   struct Item {
@@ -108,7 +132,7 @@ struct Settle {
     bool again = false;
     std::string_view result;
     std::string_view content_type;
-    std::vector<std::string_view> follow_ups;
+    std::vector<NewTask> follow_ups;
     std::string_view error;
     bool retry = true;
     std::optional<Duration> delay;
@@ -164,11 +188,12 @@ struct Resume {
   std::vector<Item> items;
 };
 
-// [9, c, id, with payload] → task, or refused not_found.
+// [9, c, id bin | number int, with payload] → task, or refused not_found.
 struct Get {
   Correlation correlation = 0;
-  TaskId task;
+  TaskId task;  // empty: by its number
   bool with_payload = false;
+  std::uint64_t number = 0;  // TaskStatus::serial
 };
 
 // [10, c, id, wait ms] → result once the task is terminal; refused timed_out after `wait`,
@@ -179,7 +204,8 @@ struct Wait {
   Duration wait{0};
 };
 
-// [11, c, {"queue", "state", "before" bin, "count", "finished"}] → page, newest first.
+// [11, c, {"queue", "state", "type", "parent" bin, "before" bin, "from_ms", "to_ms", "count",
+// "finished"}] → page, newest first.
 struct List {
   Correlation correlation = 0;
   std::string_view queue;
@@ -187,6 +213,11 @@ struct List {
   TaskId before{};
   std::uint32_t count = 100;
   bool finished_too = true;
+  std::string_view type{};
+  TaskId parent{};
+  // Made at or after the one and before the other, by the time in their ids; milliseconds.
+  std::optional<std::int64_t> from_ms{};
+  std::optional<std::int64_t> to_ms{};
 };
 
 // [12, c, [id, …], reason] → done.
@@ -232,7 +263,7 @@ struct Grant {
   std::uint32_t credit = 1;
 };
 
-// [18, c, watch's correlation]: no answer.
+// [18, c, correlation of a watch or a wait]: it ends, without an answer.
 struct Unwatch {
   Correlation correlation = 0;
   Correlation watch = 0;
@@ -261,9 +292,40 @@ struct Bye {
   Correlation correlation = 0;
 };
 
-using Request =
-    std::variant<Hello, Submit, Work, Settle, Extend, Output, Progress, Resume, Get, Wait, List,
-                 Cancel, Retry, Queues, Pause, Watch, Grant, Unwatch, ReadOutput, Info, Ping, Bye>;
+// [23, c, subscription, [id, …]] → done; deliver follows for those taken. These tasks, out of turn
+// and without using up credit. failed_precondition where one is not queued, or its queue is paused.
+struct Take {
+  Correlation correlation = 0;
+  std::uint32_t subscription = 0;
+  std::vector<TaskId> tasks;
+};
+
+// [24, c, [[id, {name: value bin|nil}], …]] → done. As AnnotateCommand.
+struct Annotate {
+  struct Item {
+    TaskId task;
+    std::vector<std::pair<std::string_view, std::optional<std::string_view>>> changes;
+  };
+  Correlation correlation = 0;
+  std::vector<Item> items;
+};
+
+// [25, c, [id, …]] → done. As RemoveCommand.
+struct Remove {
+  Correlation correlation = 0;
+  std::vector<TaskId> tasks;
+};
+
+// [26, c, subscription] → done with one item. The subscription ends; failed_precondition while
+// leases have come by it.
+struct Unwork {
+  Correlation correlation = 0;
+  std::uint32_t subscription = 0;
+};
+
+using Request = std::variant<Hello, Submit, Work, Settle, Extend, Output, Progress, Resume, Get,
+                             Wait, List, Cancel, Retry, Queues, Pause, Watch, Grant, Unwatch,
+                             ReadOutput, Info, Ping, Bye, Take, Annotate, Remove, Unwork>;
 
 // [64, c, version, engine id bin, incarnation bin, lease default ms, payload max, result max]
 struct Welcome {
@@ -361,10 +423,14 @@ struct QueueItem {
   std::uint64_t cancelled = 0;
   std::uint64_t expired = 0;
   std::uint64_t workers = 0;  // credit of workers waiting, where this engine knows
+  Duration oldest{0};         // for how long the one has waited that is handed out next
+  // Thousandths of tasks per second that came and that ended, of the last minute or so.
+  std::uint64_t arriving_milli = 0;
+  std::uint64_t leaving_milli = 0;
 };
 
 // [72, c, [[name, paused, scheduled, queued, running, succeeded, failed, cancelled, expired,
-// workers], …]]
+// workers, oldest ms, arriving ‰, leaving ‰], …]]
 struct QueueList {
   Correlation correlation = 0;
   std::vector<QueueItem> queues;
@@ -422,7 +488,7 @@ Result<Reply> decode_reply(Unpacker& unpacker, std::string_view frame);
 // Values in one reply, beyond which it is refused: about as many as twice Limits::queues_max queues
 // take, by its default. They are mostly small numbers, more of them in so many bytes than any
 // request has.
-inline constexpr std::size_t kReplyTokensMax = 2'200'000;
+inline constexpr std::size_t kReplyTokensMax = 2'800'000;
 
 // The correlation of a frame that could not be decoded, so that its refusal finds the request; 0
 // where not even that can be read.

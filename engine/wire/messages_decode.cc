@@ -66,6 +66,26 @@ std::vector<std::string_view> read_blobs(Fields& fields) {
   return read_list<std::string_view>(fields, [](Fields& list) { return list.bytes(); });
 }
 
+NewTask read_new_task(Fields& list) {
+  Fields plain = list;  // tried first, because nearly all are
+  const std::string_view spec = plain.bytes();
+  if (!plain.failed()) {
+    list = plain;
+    return spec;
+  }
+  Fields more = list.array();
+  NewTask task = more.bytes();
+  if (!more.nil()) task.result = more.bytes();
+  task.content_type = more.text();
+  task.other_ids = read_list<TaskId>(more, [](Fields& ids) { return ids.id(); });
+  if (more.failed()) list.fail();
+  return task;
+}
+
+std::vector<NewTask> read_new_tasks(Fields& fields) {
+  return read_list<NewTask>(fields, read_new_task);
+}
+
 std::vector<TaskId> read_ids(Fields& fields) {
   return read_list<TaskId>(fields, [](Fields& list) { return list.id(); });
 }
@@ -79,7 +99,7 @@ Hello read_hello(Correlation correlation, Fields& fields) {
 }
 
 Submit read_submit(Correlation correlation, Fields& fields) {
-  return {correlation, read_blobs(fields)};
+  return {correlation, read_new_tasks(fields)};
 }
 
 Work read_work(Correlation correlation, Fields& fields) {
@@ -89,6 +109,7 @@ Work read_work(Correlation correlation, Fields& fields) {
   m.credit = fields.i64();
   m.lease = read_duration(fields);
   m.queues = read_list<std::string_view>(fields, [](Fields& list) { return list.text(); });
+  if (fields.more()) m.own_signs = fields.boolean();
   return m;
 }
 
@@ -101,7 +122,7 @@ Settle::Item read_settle_item(Fields& fields) {
   if (item.outcome == Outcome::succeeded) {
     item.result = fields.bytes();
     item.content_type = fields.text();
-    item.follow_ups = read_blobs(fields);
+    item.follow_ups = read_new_tasks(fields);
   } else if (item.outcome == Outcome::failed) {
     item.error = fields.text();
     item.retry = fields.boolean();
@@ -157,7 +178,14 @@ Resume read_resume(Correlation correlation, Fields& fields) {
 Get read_get(Correlation correlation, Fields& fields) {
   Get m;
   m.correlation = correlation;
-  m.task = fields.id();
+  Fields number = fields;
+  m.number = number.u64();
+  if (number.failed()) {
+    m.number = 0;
+    m.task = fields.id();
+  } else {
+    fields = number;
+  }
   m.with_payload = fields.boolean();
   return m;
 }
@@ -186,6 +214,14 @@ List read_list_request(Correlation correlation, Fields& fields) {
       m.count = read_u32(filters);
     } else if (name == "finished") {
       m.finished_too = filters.boolean();
+    } else if (name == "type") {
+      m.type = filters.text();
+    } else if (name == "parent") {
+      m.parent = read_optional_id(filters);
+    } else if (name == "from_ms") {
+      m.from_ms = filters.i64();
+    } else if (name == "to_ms") {
+      m.to_ms = filters.i64();
     } else {
       filters.fail();  // a filter that is left out would show more than was asked for
     }
@@ -241,6 +277,29 @@ ReadOutput read_read_output(Correlation correlation, Fields& fields) {
   m.offset = fields.u64();
   m.bytes_max = fields.u64();
   return m;
+}
+
+Take read_take(Correlation correlation, Fields& fields) {
+  Take m;
+  m.correlation = correlation;
+  m.subscription = read_u32(fields);
+  m.tasks = read_ids(fields);
+  return m;
+}
+
+Annotate read_annotate(Correlation correlation, Fields& fields) {
+  return {correlation, read_items<Annotate::Item>(fields, [](Fields& item) {
+            Annotate::Item read;
+            read.task = item.id();
+            for (Fields changes = item.map(); changes.more();) {
+              const std::string_view name = changes.text();
+              std::optional<std::string_view> value;
+              if (!changes.nil()) value = changes.bytes();
+              read.changes.emplace_back(name, value);
+              if (changes.failed()) item.fail();
+            }
+            return read;
+          })};
 }
 
 Welcome read_welcome(Correlation correlation, Fields& fields) {
@@ -348,6 +407,9 @@ QueueItem read_queue_item(Fields& fields) {
   queue.cancelled = fields.u64();
   queue.expired = fields.u64();
   queue.workers = fields.u64();
+  queue.oldest = read_duration(fields);
+  queue.arriving_milli = fields.u64();
+  queue.leaving_milli = fields.u64();
   return queue;
 }
 
@@ -411,6 +473,10 @@ std::optional<Request> read_request(Kind kind, Correlation correlation, Fields& 
     case Kind::info: return Info{correlation};
     case Kind::ping: return Ping{correlation};
     case Kind::bye: return Bye{correlation};
+    case Kind::take: return read_take(correlation, fields);
+    case Kind::annotate: return read_annotate(correlation, fields);
+    case Kind::remove: return Remove{correlation, read_ids(fields)};
+    case Kind::unwork: return Unwork{correlation, read_u32(fields)};
     default: return std::nullopt;
   }
 }

@@ -14,6 +14,31 @@ void pack_blobs(Packer& out, const std::vector<std::string_view>& blobs) {
   for (const std::string_view blob : blobs) out.bytes(blob);
 }
 
+void pack(Packer& out, const NewTask& task) {
+  if (!task.result && task.other_ids.empty()) {
+    out.bytes(task.spec);
+    return;
+  }
+  out.array(4).bytes(task.spec);
+  task.result ? out.bytes(*task.result) : out.nil();
+  out.text(task.content_type).array(task.other_ids.size());
+  for (const TaskId& id : task.other_ids) out.id(id);
+}
+
+void pack(Packer& out, const std::vector<NewTask>& tasks) {
+  out.array(tasks.size());
+  for (const NewTask& task : tasks) pack(out, task);
+}
+
+std::size_t bytes_of(const std::vector<NewTask>& tasks) {
+  std::size_t bytes = 0;
+  for (const NewTask& task : tasks) {
+    bytes += 16 + task.spec.size() + task.result.value_or(std::string_view()).size() +
+             18 * task.other_ids.size();
+  }
+  return bytes;
+}
+
 void pack_ids(Packer& out, const std::vector<TaskId>& ids) {
   out.array(ids.size());
   for (const TaskId& id : ids) out.id(id);
@@ -32,13 +57,14 @@ void pack(Packer& out, const Hello& m) {
 
 void pack(Packer& out, const Submit& m) {
   begin(out, Kind::submit, m.correlation, 1);
-  pack_blobs(out, m.specs);
+  pack(out, m.tasks);
 }
 
 void pack(Packer& out, const Work& m) {
-  begin(out, Kind::work, m.correlation, 4).u64(m.subscription).i64(m.credit).i64(m.lease.count());
+  begin(out, Kind::work, m.correlation, 5).u64(m.subscription).i64(m.credit).i64(m.lease.count());
   out.array(m.queues.size());
   for (const std::string_view queue : m.queues) out.text(queue);
+  out.boolean(m.own_signs);
 }
 
 void pack(Packer& out, const Settle::Item& item) {
@@ -47,7 +73,7 @@ void pack(Packer& out, const Settle::Item& item) {
   out.array(4 + more).id(item.task).u64(item.token.value).u64(outcome).boolean(item.again);
   if (item.outcome == Outcome::succeeded) {
     out.bytes(item.result).text(item.content_type);
-    pack_blobs(out, item.follow_ups);
+    pack(out, item.follow_ups);
   } else if (item.outcome == Outcome::failed) {
     out.text(item.error).boolean(item.retry);
     pack_optional(out, item.delay);
@@ -88,7 +114,9 @@ void pack(Packer& out, const Resume& m) {
 }
 
 void pack(Packer& out, const Get& m) {
-  begin(out, Kind::get, m.correlation, 2).id(m.task).boolean(m.with_payload);
+  begin(out, Kind::get, m.correlation, 2);
+  m.task.empty() ? out.u64(m.number) : out.id(m.task);
+  out.boolean(m.with_payload);
 }
 
 void pack(Packer& out, const Wait& m) {
@@ -97,12 +125,18 @@ void pack(Packer& out, const Wait& m) {
 
 void pack(Packer& out, const List& m) {
   const std::size_t filters = (m.queue.empty() ? 0u : 1u) + (m.state ? 1u : 0u) +
-                              (m.before.empty() ? 0u : 1u) + (m.finished_too ? 0u : 1u);
+                              (m.before.empty() ? 0u : 1u) + (m.finished_too ? 0u : 1u) +
+                              (m.type.empty() ? 0u : 1u) + (m.parent.empty() ? 0u : 1u) +
+                              (m.from_ms ? 1u : 0u) + (m.to_ms ? 1u : 0u);
   begin(out, Kind::list, m.correlation, 1).map(1 + filters).text("count").u64(m.count);
   if (!m.queue.empty()) out.text("queue").text(m.queue);
   if (m.state) out.text("state").u64(static_cast<std::uint64_t>(*m.state));
   if (!m.before.empty()) out.text("before").id(m.before);
   if (!m.finished_too) out.text("finished").boolean(false);
+  if (!m.type.empty()) out.text("type").text(m.type);
+  if (!m.parent.empty()) out.text("parent").id(m.parent);
+  if (m.from_ms) out.text("from_ms").i64(*m.from_ms);
+  if (m.to_ms) out.text("to_ms").i64(*m.to_ms);
 }
 
 void pack(Packer& out, const Cancel& m) {
@@ -140,6 +174,31 @@ void pack(Packer& out, const Unwatch& m) {
 
 void pack(Packer& out, const ReadOutput& m) {
   begin(out, Kind::read_output, m.correlation, 3).id(m.task).u64(m.offset).u64(m.bytes_max);
+}
+
+void pack(Packer& out, const Take& m) {
+  begin(out, Kind::take, m.correlation, 2).u64(m.subscription);
+  pack_ids(out, m.tasks);
+}
+
+void pack(Packer& out, const Annotate& m) {
+  begin(out, Kind::annotate, m.correlation, 1).array(m.items.size());
+  for (const Annotate::Item& item : m.items) {
+    out.array(2).id(item.task).map(item.changes.size());
+    for (const auto& [name, value] : item.changes) {
+      out.text(name);
+      value ? out.bytes(*value) : out.nil();
+    }
+  }
+}
+
+void pack(Packer& out, const Remove& m) {
+  begin(out, Kind::remove, m.correlation, 1);
+  pack_ids(out, m.tasks);
+}
+
+void pack(Packer& out, const Unwork& m) {
+  begin(out, Kind::unwork, m.correlation, 1).u64(m.subscription);
 }
 
 void pack(Packer& out, const Info& m) { begin(out, Kind::info, m.correlation, 0); }
@@ -200,10 +259,11 @@ void pack(Packer& out, const Page& m) {
 }
 
 void pack(Packer& out, const QueueItem& queue) {
-  out.array(10).text(queue.name).boolean(queue.paused);
+  out.array(13).text(queue.name).boolean(queue.paused);
   out.u64(queue.scheduled).u64(queue.queued).u64(queue.running);
   out.u64(queue.succeeded).u64(queue.failed).u64(queue.cancelled).u64(queue.expired);
-  out.u64(queue.workers);
+  out.u64(queue.workers).i64(queue.oldest.count());
+  out.u64(queue.arriving_milli).u64(queue.leaving_milli);
 }
 
 void pack(Packer& out, const QueueList& m) {
@@ -242,17 +302,13 @@ std::size_t size_of(const Message&) {
   return kFrameBytes;
 }
 
-std::size_t size_of(const Submit& m) {
-  std::size_t bytes = kFrameBytes;
-  for (const std::string_view spec : m.specs) bytes += 5 + spec.size();
-  return bytes;
-}
+std::size_t size_of(const Submit& m) { return kFrameBytes + bytes_of(m.tasks); }
 
 std::size_t size_of(const Settle& m) {
   std::size_t bytes = kFrameBytes;
   for (const Settle::Item& item : m.items) {
     bytes += kItemBytes + item.result.size() + item.content_type.size() + item.error.size();
-    for (const std::string_view spec : item.follow_ups) bytes += 5 + spec.size();
+    bytes += bytes_of(item.follow_ups);
   }
   return bytes;
 }
@@ -329,6 +385,10 @@ template std::string encode(const ReadOutput&);
 template std::string encode(const Info&);
 template std::string encode(const Ping&);
 template std::string encode(const Bye&);
+template std::string encode(const Take&);
+template std::string encode(const Annotate&);
+template std::string encode(const Remove&);
+template std::string encode(const Unwork&);
 template std::string encode(const Welcome&);
 template std::string encode(const Refused&);
 template std::string encode(const Done&);

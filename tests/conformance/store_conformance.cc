@@ -311,6 +311,98 @@ TEMPLATE_TEST_CASE("an hour that is emptied or dropped by the flush that writes 
   }
 }
 
+TEMPLATE_TEST_CASE("what is known of a finished task changes, and what it left stays",
+                   "[conformance]", InMemory, OnDisk) {
+  TestType fixture;
+  Flush first;
+  first.finished = {finished(1, 50, "one", "spec1", "result1"),
+                    finished(2, 50, "two", "spec2", "result2")};
+  first.output = {{id_of(1), 0, 1, "out"}};
+  REQUIRE(flush(*fixture.store, first));
+
+  Flush second;
+  second.restated = {{id_of(1), 50, "mail", TaskState::succeeded, "one, noted", false}};
+  // One that finishes and changes by the same flush.
+  second.finished = {finished(3, 51, "three", "spec3", "result3")};
+  second.restated.push_back({id_of(3), 51, "mail", TaskState::succeeded, "three, noted", false});
+  REQUIRE(flush(*fixture.store, second));
+
+  for (int restart = 0; restart < 2; ++restart) {
+    CAPTURE(restart);
+    if (restart == 1) fixture.reopen();
+    load(*fixture.store);
+    CHECK(shown(fixture.store->find(id_of(1))) == "finished 50 one, noted");
+    CHECK(shown(fixture.store->find(id_of(2))) == "finished 50 two");
+    CHECK(shown(fixture.store->find(id_of(3))) == "finished 51 three, noted");
+    CHECK(shown(fixture.store->spec(id_of(1))) == "spec1");
+    CHECK(shown(fixture.store->result(id_of(1))) == "result1");
+    CHECK(output(*fixture.store, 1) == "out");
+    CHECK(numbers_of(list(*fixture.store, {})) == std::vector<std::uint64_t>{3, 2, 1});
+  }
+}
+
+TEMPLATE_TEST_CASE("a removed task leaves its id and nothing else", "[conformance]", InMemory,
+                   OnDisk) {
+  TestType fixture;
+  Flush first;
+  first.finished = {finished(1, 50, "one", "spec1", "result1"),
+                    finished(2, 50, "two", "spec2", "result2")};
+  first.output = {{id_of(1), 0, 1, "out"}};
+  REQUIRE(flush(*fixture.store, first));
+  Flush second;
+  second.restated = {{id_of(1), 50, "mail", TaskState::succeeded, "removed", true}};
+  REQUIRE(flush(*fixture.store, second));
+
+  for (int restart = 0; restart < 2; ++restart) {
+    CAPTURE(restart);
+    if (restart == 1) fixture.reopen();
+    load(*fixture.store);
+    CHECK(shown(fixture.store->find(id_of(1))) == "finished 50 removed");
+    CHECK(shown(fixture.store->spec(id_of(1))) == "none");
+    CHECK(shown(fixture.store->result(id_of(1))) == "none");
+    CHECK(output(*fixture.store, 1).empty());
+    CHECK(numbers_of(list(*fixture.store, {})) == std::vector<std::uint64_t>{2});
+  }
+}
+
+TEMPLATE_TEST_CASE("tasks are found by their numbers, the latest and the young ones for ever",
+                   "[conformance]", InMemory, OnDisk) {
+  TestType fixture;
+  std::string ids;
+  for (std::uint64_t number = 1; number <= 6; ++number) ids += id_of(number).view();
+  const auto give = [&](std::uint64_t first, std::size_t count, std::int64_t at_ms,
+                        std::uint64_t below, std::int64_t before_ms) {
+    Flush changes;
+    changes.numbers =
+        NumbersRow{first, at_ms, std::string_view(ids).substr(16 * (first - 1), 16 * count)};
+    changes.numbers_below = below;
+    changes.numbers_before_ms = before_ms;
+    REQUIRE(flush(*fixture.store, changes));
+  };
+  const auto found = [&](std::uint64_t number) {
+    return fixture.store->find_number(number).value().value_or(TaskId{});
+  };
+
+  give(1, 2, 1000, 0, 0);
+  give(3, 1, 2000, 0, 0);
+
+  for (int restart = 0; restart < 2; ++restart) {
+    if (restart == 1) fixture.reopen();
+    for (std::uint64_t number = 1; number <= 3; ++number) CHECK(found(number) == id_of(number));
+    CHECK(found(0).empty());
+    CHECK(found(4).empty());
+  }
+  give(4, 1, 3000, 4, 1500);  // the first two are old, and no longer among the latest
+  CHECK(found(1).empty());
+  CHECK(found(2).empty());
+  CHECK(found(3) == id_of(3));
+  give(5, 1, 4000, 2, 3500);  // old is not enough
+  CHECK(found(4) == id_of(4));
+  give(6, 1, 5000, 6, 2500);  // nor is being behind the latest
+  CHECK(found(3).empty());
+  CHECK(found(4) == id_of(4));
+}
+
 TEMPLATE_TEST_CASE("queues come, change and go", "[conformance]", InMemory, OnDisk) {
   TestType fixture;
   Flush first;

@@ -70,7 +70,7 @@ class Fencing(rig.CrashTest):
         )  # fmt: skip
         self.processes.append(first)
         self.assertEqual(self.line_of(first, "attempt"), ["1", "sleep", "0.3"])
-        token = self.show(task)["token"]
+        token = int(self.show(task)["token"])
         first.send_signal(signal.SIGSTOP)
         second = self.begin("work", "q", "--max", "1", "--", "echo", "second")
         self.assertEqual(second.wait(rig.PATIENCE), 0)

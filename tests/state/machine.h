@@ -73,6 +73,28 @@ class Machine {
     return outcomes_;
   }
 
+  // What a reader sees of a task, wherever it is: its status and its result.
+  std::string shown(const TaskId& id) {
+    std::string text;
+    if (const auto view = state_->find(id)) {
+      encode(view->status, text);
+      if (view->status.state != TaskState::succeeded) return text;
+      text += view->result_content_type;
+      return text + (view->result ? std::string(*view->result) : stored_result(id));
+    }
+    const auto stored = store_->find(id).value();
+    if (state_->is_removed(id) || !stored || !state_->is_retained(stored->partition)) return "none";
+    const StoredStatus status = decode_stored_status(stored->status).value();
+    if (status.removed) return "none";
+    encode(status.status, text);
+    if (status.status.state != TaskState::succeeded) return text;
+    return text + status.result_content_type + stored_result(id);
+  }
+  std::optional<TaskId> by_number(std::uint64_t number) {
+    const auto recent = state_->find_number(number);
+    return recent ? recent : store_->find_number(number).value();
+  }
+
   State& state() { return *state_; }
   MemoryStore& store() { return *store_; }
   MemoryTables& tables() { return *tables_; }
@@ -82,6 +104,10 @@ class Machine {
     Result<std::optional<StoredTask>> find(const TaskId& id) override { return store->find(id); }
     Store* store = nullptr;
   };
+
+  std::string stored_result(const TaskId& id) {
+    return store_->result(id).value().value_or("no result");
+  }
 
   std::shared_ptr<MemoryTables> tables_;
   std::unique_ptr<MemoryStore> store_;

@@ -13,7 +13,7 @@ class RandomCommands {
   explicit RandomCommands(std::uint64_t seed) : random_(seed) {}
 
   void add_to(EntryBuilder& entry, Journal& journal) {
-    switch (below(16)) {
+    switch (below(20)) {
       case 0:
       case 1:
       case 2:
@@ -29,6 +29,10 @@ class RandomCommands {
       case 12: entry.add(RetryCommand{any_task()}); break;
       case 13: add_output(entry); break;
       case 14: entry.add(PauseCommand{queue(), below(2) == 0}); break;
+      case 15: entry.add(TakeCommand{any_task(), below(4)}); break;
+      case 16:
+      case 17: add_note(entry); break;
+      case 18: entry.add(RemoveCommand{any_task()}); break;
       default: add_pool(entry); break;
     }
   }
@@ -39,6 +43,7 @@ class RandomCommands {
     }
   }
 
+  TaskId any_task() { return tasks_.empty() ? TaskId{} : tasks_[below(size(tasks_))]; }
   std::uint32_t below(std::uint32_t bound) { return static_cast<std::uint32_t>(random_() % bound); }
   const std::vector<TaskId>& tasks() const { return tasks_; }
 
@@ -54,7 +59,6 @@ class RandomCommands {
     static const std::string long_text(3000, 'l');
     return below(2) == 0 ? short_text : long_text;
   }
-  TaskId any_task() { return tasks_.empty() ? TaskId{} : tasks_[below(size(tasks_))]; }
   template <typename T>
   static std::uint32_t size(const T& of) {
     return static_cast<std::uint32_t>(of.size());
@@ -74,7 +78,10 @@ class RandomCommands {
   }
   void add_submit(EntryBuilder& entry, Journal& journal) {
     specs_.push_back(encoded(random_spec(journal)));
-    entry.add(SubmitCommand{specs_.back(), std::nullopt, std::nullopt});
+    SubmitCommand submit{specs_.back()};
+    if (below(8) == 0) submit.result = text();
+    if (below(4) == 0 && tasks_.size() > 1) submit.other_ids = {any_task()};
+    entry.add(submit);
   }
   void again(EntryBuilder& entry) {
     if (specs_.empty()) return;
@@ -93,12 +100,24 @@ class RandomCommands {
     settle.result = "result";
     settle.error = text();
     settle.retry = below(4) != 0;
+    if (below(6) == 0) {
+      settle.task = any_task();
+      settle.token = kNoLease;
+    }
     std::string follow_up;
     if (below(4) == 0) {
       follow_up = encoded(random_spec(journal));
-      settle.follow_ups.push_back({follow_up, std::nullopt, std::nullopt});
+      settle.follow_ups.push_back({follow_up});
+      if (below(4) == 0) settle.follow_ups.back().result = "known";
     }
     entry.add(settle);
+  }
+  void add_note(EntryBuilder& entry) {
+    static constexpr std::string_view kNames[] = {"status", "note", "by"};
+    AnnotateCommand note{any_task(), {{kNames[below(3)], text()}}};
+    if (below(4) == 0) note.changes.push_back({kNames[below(3)], std::nullopt});
+    if (below(16) == 0) note.changes.push_back({"", "no name"});
+    entry.add(note);
   }
   void add_output(EntryBuilder& entry) {
     if (leases_.empty()) return;
@@ -193,6 +212,10 @@ TEST_CASE("a state that flushes and restarts at random agrees with one that neve
     CAPTURE(step);
     REQUIRE(reader.last_told() == expected);
     REQUIRE(reader.machine().state().hash() == journal.state().hash());
+    const TaskId task = commands.any_task();
+    REQUIRE(reader.machine().shown(task) == journal.machine().shown(task));
+    const std::uint64_t number = 1 + commands.below(static_cast<std::uint32_t>(step) + 1);
+    REQUIRE(reader.machine().by_number(number) == journal.machine().by_number(number));
   }
   CHECK(journal.state().unfinished() >= states_sum(journal, commands.tasks()));
 }

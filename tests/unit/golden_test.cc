@@ -54,6 +54,10 @@ std::string all_commands() {
   success.content_type = "text/plain";
   success.worker = "w";
   success.follow_ups = {{"spec", Instant{5}, std::nullopt}};
+  SubmitCommand known{"spec"};
+  known.result = "known";
+  known.content_type = "text/plain";
+  known.other_ids = {id};
   SettleCommand failure;
   failure.task = id;
   failure.token = {78};
@@ -75,6 +79,7 @@ std::string all_commands() {
   builder.add(JoinCommand{1, 2, Instant{3}});
   builder.add(SetLimitsCommand{other_limits()});
   builder.add(SubmitCommand{"spec", Instant{1}, std::nullopt});
+  builder.add(known);
   builder.add(OpenPoolCommand{4, true, Duration{30}, {"a", "b"}});
   builder.add(WantCommand{4, -2});
   builder.add(success);
@@ -90,6 +95,9 @@ std::string all_commands() {
   builder.add(TickCommand{});
   builder.add(ClosePoolCommand{4});
   builder.add(LeaveCommand{});
+  builder.add(TakeCommand{id, 4});
+  builder.add(AnnotateCommand{id, {{"note", "text"}, {"gone", std::nullopt}}});
+  builder.add(RemoveCommand{id});
   return builder.close({1, {1}, {2}, 3, Instant{4}});
 }
 
@@ -126,6 +134,8 @@ TaskRecord full_task() {
   extras.output_bytes = 33;
   extras.attempts = {{3, Outcome::lost, Instant{1}, Instant{2}, "gone", "w", 1},
                      {1, Outcome::failed, Instant{15}, Instant{20}, "boom", "w", 2}};
+  extras.annotations = {{"note", "text"}};
+  extras.removed = true;
   return task;
 }
 
@@ -145,6 +155,7 @@ TaskStatus full_status() {
   status.worker = "w";
   status.error = "boom";
   status.attempts = full_task().extras->attempts;
+  status.annotations = {{"note", "text"}};
   return status;
 }
 
@@ -184,7 +195,7 @@ TEST_CASE("golden: an entry with every kind of command") {
     REQUIRE(command);
     std::visit([&](const auto& one) { again.add(one); }, *command);
   }
-  CHECK(again.count() == std::variant_size_v<Command> + 3);  // settles have four forms
+  CHECK(again.count() == std::variant_size_v<Command> + 4);  // settles have four forms, submits two
   CHECK(hex(again.close(entry.header)) == hex(bytes));
 }
 

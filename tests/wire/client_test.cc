@@ -78,9 +78,9 @@ TEST_CASE("a client greets the engine once and then asks") {
   auto submitted = in_background([&] { return client.submit(spec_of("a")); });
   engine.welcome();
   const auto submit = engine.take<wire::Submit>();
-  REQUIRE(submit.specs.size() == 1);
+  REQUIRE(submit.tasks.size() == 1);
   Unpacker unpacker;
-  const SpecView spec = decode_spec(unpacker, submit.specs[0]).value();
+  const SpecView spec = decode_spec(unpacker, submit.tasks[0].spec).value();
   CHECK(spec.queue == "mail");
   CHECK(spec.payload == "a");
   CHECK(spec.id.is_version_7());
@@ -106,10 +106,10 @@ TEST_CASE("each task of a batch has an outcome of its own") {
   auto submitted = in_background([&] { return client.submit(specs); });
   engine.welcome();
   const auto submit = engine.take<wire::Submit>();
-  REQUIRE(submit.specs.size() == 3);
+  REQUIRE(submit.tasks.size() == 3);
   Unpacker unpacker;
-  CHECK(decode_spec(unpacker, submit.specs[1])->id == kTask);
-  CHECK(decode_spec(unpacker, submit.specs[2])->payload == "c");
+  CHECK(decode_spec(unpacker, submit.tasks[1].spec)->id == kTask);
+  CHECK(decode_spec(unpacker, submit.tasks[2].spec)->payload == "c");
   engine.say(done_with(submit.correlation,
                        {{}, {Code::already_exists, false, "taken"}, {Code::ok, true, {}}}));
 
@@ -128,12 +128,12 @@ TEST_CASE("an engine that asks who this is gets a greeting and the same request 
   auto submitted = in_background([&] { return client.submit(spec_of("a")); });
   engine.welcome();
   const auto first = engine.take<wire::Submit>();
-  const std::string spec(first.specs[0]);
+  const std::string spec(first.tasks[0].spec);
   engine.say(wire::Who{first.correlation});
   engine.welcome();
   const auto second = engine.take<wire::Submit>();
 
-  CHECK(second.specs[0] == spec);
+  CHECK(second.tasks[0].spec == spec);
   engine.agree(second.correlation);
   CHECK(submitted.get().has_value());
 }
@@ -146,13 +146,13 @@ TEST_CASE("a submit whose answer is lost with the engine is repeated to the next
   auto submitted = in_background([&] { return client.submit(spec_of("a")); });
   engine->welcome();
   const auto first = engine->take<wire::Submit>();
-  const std::string spec(first.specs[0]);
+  const std::string spec(first.tasks[0].spec);
   engine.reset();
   engine = std::make_unique<FakeEngine>(FakeEngine::in(folder.path()));
   engine->welcome();
   const auto second = engine->take<wire::Submit>();
 
-  CHECK(second.specs[0] == spec);
+  CHECK(second.tasks[0].spec == spec);
   engine->agree(second.correlation);
   CHECK(submitted.get().has_value());
 }

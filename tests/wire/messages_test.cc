@@ -31,6 +31,7 @@ Settle settle() {
   success.result = "r";
   success.content_type = "t";
   success.follow_ups = {"f", "g"};
+  success.follow_ups[1].result = "known";
   Settle::Item failure = item(2, Outcome::failed);
   failure.error = "e";
   failure.retry = false;
@@ -41,20 +42,28 @@ Settle settle() {
   return settle;
 }
 
+Submit submit_with_more() {
+  NewTask known("spec c");
+  known.result = "";
+  NewTask again("spec d");
+  again.other_ids = {kTask, kOther};
+  return {2, {std::move(known), std::move(again)}};
+}
+
 // A message of each kind with every field away from its default, encoded.
 std::vector<std::string> requests() {
   return {
       encode(Hello{1, 1, "name"}),
       encode(Submit{2, {"spec a", "spec b"}}),
-      encode(Work{3, 4, -5, Duration{6000}, {"q", "r"}}),
+      encode(Work{3, 4, -5, Duration{6000}, {"q", "r"}, true}),
       encode(settle()),
       encode(Extend{5, {{kTask, {1}, Duration{2}}}}),
       encode(Output{6, {{kTask, {1}, "bytes"}}}),
       encode(Progress{7, {{kTask, {1}, 1000, "note"}}}),
       encode(Resume{8, 2, {{kTask, {1}}, {kOther, {2}}}}),
-      encode(Get{9, kTask, true}),
+      encode(Get{9, kTask, true, 0}),
       encode(Wait{10, kTask, Duration{11}}),
-      encode(List{11, "q", TaskState::failed, kTask, 7, false}),
+      encode(List{11, "q", TaskState::failed, kTask, 7, false, "type", kOther, 5, 6}),
       encode(List{}),
       encode(Cancel{12, {kTask, kOther}, "reason"}),
       encode(Retry{13, {kTask}}),
@@ -68,6 +77,12 @@ std::vector<std::string> requests() {
       encode(Info{21}),
       encode(Ping{22}),
       encode(Bye{23}),
+      encode(Take{24, 1, {kTask, kOther}}),
+      encode(Annotate{25, {{kTask, {{"a", "1"}, {"b", std::nullopt}}}, {kOther, {}}}}),
+      encode(Remove{26, {kTask}}),
+      encode(Unwork{27, 3}),
+      encode(submit_with_more()),
+      encode(Get{9, {}, true, 1234}),
   };
 }
 
@@ -81,7 +96,7 @@ std::vector<std::string> replies() {
       encode(ResultMessage{5, kTask, TaskState::failed, "r", "t", "e"}),
       encode(TaskMessage{6, "spec", "status", Duration{-7}}),
       encode(Page{7, {{"spec", "status"}, {"a", "b"}}, kTask, Duration{8}}),
-      encode(QueueList{8, {{"q", true, 1, 2, 3, 4, 5, 6, 7, 8}}}),
+      encode(QueueList{8, {{"q", true, 1, 2, 3, 4, 5, 6, 7, 8, Duration{9}, 10, 11}}}),
       encode(Events{9, {"event", "other"}, {1, 2}, Duration{-3}}),
       encode(OutputBytes{10, "bytes", 11, true}),
       encode(EngineInfo{11, {{"version", "1"}, {"entry", "2"}}}),
@@ -140,7 +155,11 @@ TEST_CASE("fields arrive under their own name") {
   REQUIRE(decoded.items.size() == 5);
   CHECK(decoded.items[0].task == kTask);
   CHECK(decoded.items[0].again);
-  CHECK(decoded.items[0].follow_ups == std::vector<std::string_view>{"f", "g"});
+  REQUIRE(decoded.items[0].follow_ups.size() == 2);
+  CHECK(decoded.items[0].follow_ups[0].spec == "f");
+  CHECK_FALSE(decoded.items[0].follow_ups[0].result);
+  CHECK(decoded.items[0].follow_ups[1].spec == "g");
+  CHECK(decoded.items[0].follow_ups[1].result == "known");
   CHECK(decoded.items[1].error == "e");
   CHECK_FALSE(decoded.items[1].retry);
   CHECK(decoded.items[1].delay == Duration{5});

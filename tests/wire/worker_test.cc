@@ -100,11 +100,11 @@ TEST_CASE("what a handler returns or throws is what is settled") {
   item = settled(8);
   REQUIRE(item.follow_ups.size() == 2);
   Unpacker unpacker;
-  SpecView next = decode_spec(unpacker, item.follow_ups[0]).value();
+  SpecView next = decode_spec(unpacker, item.follow_ups[0].spec).value();
   CHECK(next.id.is_version_7());
   CHECK(next.parent == Stage::id_of(8));
   CHECK(next.payload == "go on");
-  next = decode_spec(unpacker, item.follow_ups[1]).value();
+  next = decode_spec(unpacker, item.follow_ups[1].spec).value();
   CHECK(next.id == Stage::id_of(99));
   CHECK(next.parent == Stage::id_of(98));
 

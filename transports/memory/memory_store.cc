@@ -30,6 +30,16 @@ Result<void> MemoryTables::write(const Flush& flush) {
   for (const FinishedRow& row : flush.finished) {
     if (Result<void> done = finish(row); !done) return done;
   }
+  for (const RestatedRow& row : flush.restated) {
+    if (Result<void> done = restate(row); !done) return done;
+  }
+  if (flush.numbers) {
+    numbers[flush.numbers->first] = {flush.numbers->at_ms, std::string(flush.numbers->ids)};
+  }
+  std::erase_if(numbers, [&](const auto& row) {
+    return row.first + row.second.ids.size() / sizeof(TaskId) <= flush.numbers_below &&
+           row.second.at_ms < flush.numbers_before_ms;
+  });
   if (flush.events) {
     events[flush.events->first] = {flush.events->last, flush.events->at_ms,
                                    std::string(flush.events->bytes)};
@@ -76,6 +86,21 @@ Result<void> MemoryTables::finish(const FinishedRow& row) {
   }
   if (stored != live.end()) live.erase(stored);
   finished[row.partition].insert_or_assign(row.id, std::move(task));
+  return {};
+}
+
+Result<void> MemoryTables::restate(const RestatedRow& row) {
+  const auto partition = finished.find(row.partition);
+  if (partition == finished.end()) return kMissing;
+  const auto found = partition->second.find(row.id);
+  if (found == partition->second.end()) return kMissing;
+  Finished& task = found->second;
+  task.state = row.state;
+  task.status = row.status;
+  if (!row.removed) return {};
+  task.spec.reset();
+  task.result.reset();
+  task.output.clear();
   return {};
 }
 
@@ -185,6 +210,15 @@ Result<std::vector<std::string>> MemoryStore::events_after(std::uint64_t entry,
 Result<std::optional<std::uint64_t>> MemoryStore::first_event() {
   if (tables_->events.empty()) return std::optional<std::uint64_t>();
   return std::optional(tables_->events.begin()->first);
+}
+
+Result<std::optional<TaskId>> MemoryStore::find_number(std::uint64_t number) {
+  auto row = tables_->numbers.upper_bound(number);
+  if (row == tables_->numbers.begin()) return std::optional<TaskId>();
+  --row;
+  const std::size_t place = (number - row->first) * sizeof(TaskId);
+  if (place >= row->second.ids.size()) return std::optional<TaskId>();
+  return TaskId::from_bytes(std::string_view(row->second.ids).substr(place, sizeof(TaskId)));
 }
 
 Result<ListPage> MemoryStore::list(const ListQuery& query) {

@@ -42,6 +42,11 @@ class MemoryTables {
     std::string bytes;
   };
 
+  struct Numbers {
+    std::int64_t at_ms = 0;
+    std::string ids;
+  };
+
   // Errors: corruption  a row refers to one that is not there; part of the flush may be written
   Result<void> write(const Flush& flush);
 
@@ -50,11 +55,13 @@ class MemoryTables {
   std::map<TaskId, Live> live;
   std::map<std::pair<TaskId, std::uint64_t>, std::string> output;  // by offset
   std::map<Partition, std::map<TaskId, Finished>> finished;
-  std::map<std::uint64_t, Events> events;  // by the first entry
+  std::map<std::uint64_t, Events> events;    // by the first entry
+  std::map<std::uint64_t, Numbers> numbers;  // by the first of them
 
  private:
   Result<void> revive(const RevivedRow& row);
   Result<void> finish(const FinishedRow& row);
+  Result<void> restate(const RestatedRow& row);
   std::string take_output(const TaskId& id);
 };
 
@@ -85,6 +92,7 @@ class MemoryStore final : public Store {
   Result<std::vector<std::string>> events_after(std::uint64_t entry,
                                                 std::uint64_t bytes_max) override;
   Result<std::optional<std::uint64_t>> first_event() override;
+  Result<std::optional<TaskId>> find_number(std::uint64_t number) override;
   Result<ListPage> list(const ListQuery& query) override;
   std::uint64_t room_bytes() override { return room_bytes_; }
 

@@ -115,6 +115,11 @@ Result<std::vector<std::string>> FaultyStore::events_after(std::uint64_t entry,
   return inner_->events_after(entry, bytes_max);
 }
 
+Result<std::optional<TaskId>> FaultyStore::find_number(std::uint64_t number) {
+  if (read_fault_) return *read_fault_;
+  return inner_->find_number(number);
+}
+
 Result<std::optional<std::uint64_t>> FaultyStore::first_event() {
   if (read_fault_) return *read_fault_;
   return inner_->first_event();

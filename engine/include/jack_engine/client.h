@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -40,11 +41,16 @@ struct QueueStatus {
   std::uint64_t cancelled = 0;
   std::uint64_t expired = 0;
   std::uint64_t workers = 0;  // tasks that waiting workers would take at once
+  Duration oldest{0};         // for how long the one has waited that is handed out next
+  double arriving = 0;        // tasks per second that came of late, and
+  double leaving = 0;         // that ended
 };
 
 struct ListFilter {
   std::string queue;               // empty: all
   std::optional<TaskState> state;  // none: all
+  std::string type;                // empty: all
+  TaskId parent{};                 // empty: all
   bool finished_too = true;
   TaskId before{};                // only tasks older than this one: `next` of the page before
   std::uint32_t count_max = 100;  // at most 1,000
@@ -55,6 +61,19 @@ struct TaskPage {
   // There may be more: the `before` to go on with. Empty: that was all. A page can be short, even
   // empty, where few of many tasks fit.
   TaskId next{};
+};
+
+// What became of a task that was submitted together with others.
+struct Submitted {
+  TaskId id;
+  bool repeated = false;  // it was there already
+};
+
+// A task that was done elsewhere.
+struct FinishedTask {
+  TaskSpec spec;
+  std::string result;
+  std::string content_type;  // of the result
 };
 
 struct OutputPart {
@@ -96,7 +115,10 @@ class Client {
 
   // The same for up to 1,000 tasks in one step; each has an outcome of its own. All in one entry
   // of the journal, so either none or all of those accepted survive a crash in the middle.
-  Result<std::vector<Result<TaskId>>> submit(std::span<const TaskSpec> specs);
+  Result<std::vector<Result<Submitted>>> submit(std::span<const TaskSpec> specs);
+
+  // The same for tasks that are done: each is kept as succeeded at once and handed out to nobody.
+  Result<std::vector<Result<Submitted>>> record(std::span<const FinishedTask> tasks);
 
   // The terminal outcome, waited for. A timeout of zero asks without waiting.
   // Errors: not_found, timed_out
@@ -116,6 +138,16 @@ class Client {
   // A failed, cancelled or expired task begins a new cycle; its history stays, its expiry does not.
   // Errors: not_found, failed_precondition (neither of these), queue_full
   Result<void> retry(const TaskId& task);
+
+  // Sets notes on a task, whatever state it is in; a value of nothing takes one away. At most
+  // kAnnotationsMax of kAnnotationBytesMax together.
+  // Errors: not_found, invalid_argument (a name that is none, too many)
+  Result<void> annotate(const TaskId& task,
+                        const std::map<std::string, std::optional<std::string>>& changes);
+
+  // A finished task is forgotten: payload, result, output. Its id stays taken.
+  // Errors: not_found, failed_precondition (it has not ended)
+  Result<void> remove(const TaskId& task);
 
   // A paused queue hands nothing out; what runs goes on, submits are accepted.
   Result<void> pause(std::string_view queue);

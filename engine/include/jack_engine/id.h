@@ -58,6 +58,9 @@ struct LeaseToken {
   friend auto operator<=>(const LeaseToken&, const LeaseToken&) = default;
 };
 
+// Which no lease has.
+inline constexpr LeaseToken kNoLease{};
+
 // Where something stands in the journal: the number of the entry as every engine counts them, and
 // the place within what that entry led to. A watcher resumes from the last position it has seen.
 struct Position {

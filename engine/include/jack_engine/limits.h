@@ -54,6 +54,10 @@ inline constexpr std::size_t kHeaderBytesMax = 4096;  // names and values of one
 inline constexpr std::size_t kQueuesPerWorkerMax = 64;
 inline constexpr std::size_t kFollowUpsMax = 1000;  // submits in one settle
 inline constexpr std::size_t kAttemptRecordsMax = 16;
+inline constexpr std::size_t kAnnotationsMax = 64;  // of one task; invalid_argument
+inline constexpr std::size_t kAnnotationBytesMax = 64u
+                                                   << 10;  // names and values together; the same
+inline constexpr std::size_t kOtherIdsMax = 8;             // of one submit; invalid_argument
 
 // Bounds of one engine's front: they only refuse, and so may differ between engines.
 struct SessionLimits {

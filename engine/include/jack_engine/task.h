@@ -115,6 +115,7 @@ struct TaskStatus {
   std::string worker;              // who runs it, where this engine knows
   std::string error;               // of the last attempt that failed, or why it was cancelled
   std::vector<AttemptRecord> attempts;
+  std::map<std::string, std::string> annotations;  // what people and programs noted on it
 };
 
 // A task as read back: its spec and its status. `payload` is empty unless it was asked for.
@@ -148,8 +149,12 @@ enum class EventKind : std::uint8_t {
   retried = 12,  // by hand: a new cycle
   queue_paused = 13,
   queue_resumed = 14,
+  annotated = 15,
+  removed = 16,  // by hand: nothing of it is kept but its id
 };
 std::string_view name_of(EventKind kind);
+// Whether its task is in a terminal state from there on.
+bool ends_task(EventKind kind);
 
 struct Event {
   Position position;
