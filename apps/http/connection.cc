@@ -149,7 +149,7 @@ void Connection::on_time(Time now) {
   }
 }
 
-std::chrono::milliseconds Connection::time_limit() const {
+SteadyClock::duration Connection::time_limit() const {
   const HttpLimits& limits = common_.options.limits;
   switch (phase_) {
     case Phase::handshake: return limits.header_time;
@@ -163,7 +163,7 @@ std::chrono::milliseconds Connection::time_limit() const {
     case Phase::finishing:
     case Phase::closed: break;
   }
-  return std::chrono::milliseconds::max();
+  return SteadyClock::duration::max();
 }
 
 void Connection::stop_gently() {
@@ -394,10 +394,10 @@ void Connection::handle() {
   Counts::add(common_.counts.requests);
   forget_body();
   phase_ = Phase::handling;
-  auto exchange = std::make_shared<Exchange>(*this);
+  const auto exchange = std::make_shared<Exchange>(*this);  // outlives what the handler throws
   exchange_ = exchange.get();
   try {
-    common_.options.handle(reader_.take(), Responder(std::move(exchange)));
+    common_.options.handle(reader_.take(), Responder(exchange));
   } catch (const std::exception& error) {
     common_.log(LogLevel::error, std::string("HTTP: a handler failed: ") + error.what());
     if (phase_ == Phase::handling) send(internal_problem());

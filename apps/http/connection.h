@@ -152,7 +152,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void close();
   std::function<void()> end_exchange();
 
-  std::chrono::milliseconds time_limit() const;
+  std::chrono::steady_clock::duration time_limit() const;
   std::size_t unsent() const { return output_.size() - output_sent_; }
 
   Common& common_;

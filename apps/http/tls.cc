@@ -90,7 +90,7 @@ thread_local std::array<char, kTlsRecordBytes> TlsStream::joined_;
 int no_passphrase(char*, int, int, void*) { return -1; }
 
 Error unusable(const std::string& what, const std::string& file) {
-  const char* reason = ERR_reason_error_string(ERR_peek_last_error());
+  const char* reason = ERR_reason_error_string(ERR_peek_error());
   ERR_clear_error();
   return {Code::invalid_argument, "the " + what + " in " + file + " cannot be used for TLS: " +
                                       (reason != nullptr ? reason : "OpenSSL does not say why")};
