@@ -235,6 +235,11 @@ Engine::Engine(Engine&&) noexcept = default;
 Engine& Engine::operator=(Engine&&) noexcept = default;
 Engine::~Engine() = default;
 
+Result<Link> Attach::link(Engine& engine, std::string name) {
+  return Link::open(wire::route_within(engine.impl_->context(), wire::Router::kInProcess),
+                    std::move(name));
+}
+
 Result<Client> Engine::client() {
   return Attach::client(impl_->context(), wire::Router::kInProcess, {});
 }

@@ -13,6 +13,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ip/v6_only.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <fcntl.h>
@@ -111,9 +112,20 @@ class Server::Impl {
 
   const std::vector<std::string>& addresses() const { return addresses_; }
   void post(std::function<void()> act) { boost::asio::post(io_, std::move(act)); }
+  void call_when_readable(int descriptor, std::function<void()> act);
+  void call_every(milliseconds period, std::function<void()> act);
   const Counts& counts() const { return common_.counts; }
 
  private:
+  struct Watched {
+    boost::asio::posix::stream_descriptor descriptor;
+    std::function<void()> act;
+  };
+  struct Period {
+    boost::asio::steady_timer timer;
+    milliseconds period;
+    std::function<void()> act;
+  };
   struct Listener {
     Listener(tcp::acceptor opened, boost::asio::io_context& io)
         : acceptor(std::move(opened)), rest(io) {}
@@ -128,6 +140,8 @@ class Server::Impl {
   void take_rest(Listener& listener, const error_code& error);
   void add(tcp::socket socket);
   void sweep();
+  void wait_for(Watched& watched);
+  void wait_for(Period& period);
   void begin_stop(milliseconds grace);
   void cut_all();
 
@@ -140,6 +154,8 @@ class Server::Impl {
   boost::asio::steady_timer sweep_timer_;
   boost::asio::steady_timer stop_timer_;
   bool sweeping_ = false;
+  std::vector<std::unique_ptr<Watched>> watched_;
+  std::vector<std::unique_ptr<Period>> periods_;
   std::mutex stop_mutex_;  // whoever stops may do so from several threads
   std::thread thread_ JACK_GUARDED_BY(stop_mutex_);
 };
@@ -244,11 +260,46 @@ void Server::Impl::sweep() {
   });
 }
 
+void Server::Impl::call_when_readable(int descriptor, std::function<void()> act) {
+  boost::asio::post(io_, [this, descriptor, act = std::move(act)]() mutable {
+    watched_.push_back(std::make_unique<Watched>(
+        Watched{boost::asio::posix::stream_descriptor(io_, descriptor), std::move(act)}));
+    wait_for(*watched_.back());
+  });
+}
+
+void Server::Impl::wait_for(Watched& watched) {
+  watched.descriptor.async_wait(boost::asio::posix::stream_descriptor::wait_read,
+                                [this, &watched](const error_code& error) {
+                                  if (error) return;
+                                  watched.act();
+                                  wait_for(watched);
+                                });
+}
+
+void Server::Impl::call_every(milliseconds period, std::function<void()> act) {
+  boost::asio::post(io_, [this, period, act = std::move(act)]() mutable {
+    periods_.push_back(
+        std::make_unique<Period>(Period{boost::asio::steady_timer(io_), period, std::move(act)}));
+    wait_for(*periods_.back());
+  });
+}
+
+void Server::Impl::wait_for(Period& period) {
+  period.timer.expires_after(period.period);
+  period.timer.async_wait([this, &period](const error_code& error) {
+    if (error) return;
+    period.act();
+    wait_for(period);
+  });
+}
+
 void Server::Impl::stop(milliseconds grace) {
   const std::lock_guard lock(stop_mutex_);
   if (!thread_.joinable()) return;
   boost::asio::post(io_, [this, grace] { begin_stop(grace); });
   thread_.join();
+  for (const auto& watched : watched_) watched->descriptor.release();  // its owner closes it
 }
 
 void Server::Impl::begin_stop(milliseconds grace) {
@@ -289,6 +340,14 @@ Result<std::unique_ptr<Server>> Server::open(ServerOptions options) {
 const std::vector<std::string>& Server::addresses() const { return impl_->addresses(); }
 
 void Server::post(std::function<void()> act) { impl_->post(std::move(act)); }
+
+void Server::call_when_readable(int descriptor, std::function<void()> act) {
+  impl_->call_when_readable(descriptor, std::move(act));
+}
+
+void Server::call_every(milliseconds period, std::function<void()> act) {
+  impl_->call_every(period, std::move(act));
+}
 
 void Server::stop(milliseconds grace) { impl_->stop(grace); }
 

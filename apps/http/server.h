@@ -72,6 +72,11 @@ class Server {
   // Calls `act` on the server's thread, soon. After stop() it is destroyed without being called.
   void post(std::function<void()> act);
 
+  // On the server's thread, until it stops: whenever `descriptor` is readable, and every `period`.
+  // The descriptor stays its owner's, who keeps it open for as long as the server runs.
+  void call_when_readable(int descriptor, std::function<void()> act);
+  void call_every(std::chrono::milliseconds period, std::function<void()> act);
+
   // Stops accepting and closes idle connections. Answers that are given within `grace` still
   // arrive; what waits for longer is told by Responder::on_stopping(). Then all is cut. Returns
   // when the thread has ended; not to be called on it.

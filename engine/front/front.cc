@@ -175,6 +175,11 @@ void Front::end_session(const Now& now, Session& session, std::optional<Duration
   sessions_.erase(session.id);
 }
 
+bool Front::is_in_process(SessionId id) const {
+  const Session* session = sessions_.find(id);
+  return session != nullptr && session->in_process;
+}
+
 bool Front::refuse(SessionId session, Correlation correlation, const Error& error, Output& out) {
   out.refuse(session, correlation, error);
   return true;

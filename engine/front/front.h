@@ -116,6 +116,8 @@ class Front {
   void on_stored_events(const Now& now, SessionId session, wire::Correlation watch,
                         const Result<std::vector<std::string>>& blobs, Output& out);
 
+  bool is_in_process(SessionId session) const;
+
   // The name of the worker that holds a lease; empty where this engine does not know.
   std::string_view holder_name(LeaseToken token) const;
 

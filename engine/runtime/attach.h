@@ -7,13 +7,19 @@
 #include <zmq.hpp>
 
 #include <jack_engine/client.h>
+#include <jack_engine/engine.h>
 #include <jack_engine/worker.h>
+
+#include "engine/runtime/link.h"
 
 namespace jack {
 
 // `endpoint` is an inproc:// one (wire::Router::kInProcess). The endpoint, data directory and key
 // files in the options are not used.
 struct Attach {
+  // A session in the process of this engine, for who polls it by its descriptor.
+  static Result<Link> link(Engine& engine, std::string name);
+
   static Result<Client> client(zmq::context_t& context, const std::string& endpoint,
                                const ClientOptions& options);
 

@@ -8,6 +8,7 @@
 #include "engine/format/status.h"
 #include "engine/runtime/attach.h"
 #include "engine/runtime/client_impl.h"
+#include "engine/runtime/replies.h"
 #include "engine/wire/socket.h"
 
 namespace jack {
@@ -16,74 +17,6 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr std::uint64_t kOutputBytesMax = 1 << 20;  // of one read_output()
-
-Error unexpected_answer() {
-  return {Code::internal, "the engine's answer does not fit the question; is it another version?"};
-}
-
-void move(std::optional<Instant>& at, Duration by) {
-  if (at) move(*at, by);
-}
-
-void to_dates(TaskStatus& status, Duration wall_offset) {
-  move(status.submitted, wall_offset);
-  move(status.changed, wall_offset);
-  move(status.due, wall_offset);
-  move(status.expires, wall_offset);
-  for (AttemptRecord& attempt : status.attempts) {
-    move(attempt.started, wall_offset);
-    move(attempt.ended, wall_offset);
-  }
-}
-
-Result<Task> to_task(std::string_view spec, std::string_view status, Duration wall_offset) {
-  Unpacker unpacker;
-  Task task;
-  Result<SpecView> view = decode_spec(unpacker, spec);
-  if (!view) return std::move(view).error();
-  task.spec = to_spec(*view);
-  Result<TaskStatus> decoded = decode_status(unpacker, status);
-  if (!decoded) return std::move(decoded).error();
-  task.status = *std::move(decoded);
-  to_dates(task.status, wall_offset);
-  return task;
-}
-
-QueueStatus to_status(const wire::QueueItem& item) {
-  QueueStatus status;
-  status.name = item.name;
-  status.paused = item.paused;
-  status.scheduled = item.scheduled;
-  status.queued = item.queued;
-  status.running = item.running;
-  status.succeeded = item.succeeded;
-  status.failed = item.failed;
-  status.cancelled = item.cancelled;
-  status.expired = item.expired;
-  status.workers = item.workers;
-  status.oldest = item.oldest;
-  status.arriving = static_cast<double>(item.arriving_milli) / 1000;
-  status.leaving = static_cast<double>(item.leaving_milli) / 1000;
-  return status;
-}
-
-// The answer as the message that it should be.
-template <typename Message>
-Result<Message> expect(Result<wire::Reply> reply) {
-  if (!reply) return std::move(reply).error();
-  if (auto* message = std::get_if<Message>(&*reply)) return std::move(*message);
-  return unexpected_answer();
-}
-
-// The answer to a request about one thing.
-Result<void> expect_done(Result<wire::Reply> reply) {
-  Result<wire::Done> done = expect<wire::Done>(std::move(reply));
-  if (!done) return std::move(done).error();
-  for (const wire::Done::Item& item : done->items) {
-    if (item.code != Code::ok) return Error{item.code, std::string(item.message)};
-  }
-  return {};
-}
 
 }  // namespace
 

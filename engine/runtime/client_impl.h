@@ -24,11 +24,6 @@ inline Error to_error(const wire::Refused& refused) {
 // The engine is going down, or its transport is out of reach; both pass.
 inline bool passes(Code code) { return code == Code::stopped || code == Code::unavailable; }
 
-// What people read are dates: journal times, moved by what the engine says is the difference.
-inline void move(Instant& at, Duration by) {
-  if (at != kNever) at = at + by;
-}
-
 class Client::Impl {
  public:
   static Result<std::unique_ptr<Impl>> open(wire::Route route, const ClientOptions& options);

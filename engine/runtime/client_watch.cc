@@ -6,6 +6,7 @@
 
 #include "engine/format/status.h"
 #include "engine/runtime/client_impl.h"
+#include "engine/runtime/replies.h"
 
 namespace jack {
 namespace {
@@ -68,14 +69,8 @@ class Client::Impl::Watching {
 
   // The events of one message, as their own copies. Makes room for another message.
   Result<std::vector<Event>> take(const wire::Events& message) {
-    std::vector<Event> events;
-    events.reserve(message.events.size());
-    for (const std::string_view encoded : message.events) {
-      Result<EventView> view = decode_event(unpacker_, encoded);
-      if (!view) return std::move(view).error();
-      events.push_back(to_event(*view));
-      move(events.back().at, message.wall_offset);
-    }
+    Result<std::vector<Event>> events = to_events(message);
+    if (!events) return events;
     options_.after = message.last;
     impl_.link_.say(wire::Grant{0, watch_, 1});
     return events;
@@ -86,7 +81,6 @@ class Client::Impl::Watching {
   WatchOptions options_;  // `after` moves on
   wire::Correlation watch_ = 0;
   wire::Correlation info_ = 0;
-  Unpacker unpacker_;
 };
 
 Result<void> Client::Impl::watch(const WatchOptions& options,

@@ -45,6 +45,9 @@ class Link {
   // Waits for the next news, at most `timeout`.
   News wait(std::chrono::milliseconds timeout, wire::Wake* wake = nullptr);
 
+  // As Dealer::descriptor().
+  int descriptor() const { return dealer_.descriptor(); }
+
   // The last reply; valid until the next wait(). Greetings are not among them. An answer that
   // cannot be read comes as the refusal of its request.
   wire::Reply& reply() { return *reply_; }

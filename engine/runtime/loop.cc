@@ -292,8 +292,10 @@ void Loop::flush() {
 
 void Loop::carry_out_reads() {
   for (Read& read : std::exchange(out_.reads, {})) {
-    // Watches have a bound of their own.
-    if (reads_waiting_.of(read.session) >= kReadsMax && !std::get_if<ReadEvents>(&read.what)) {
+    // Watches have a bound of their own, and so has whoever asks on behalf of others.
+    const bool is_bounded =
+        !std::get_if<ReadEvents>(&read.what) && !front_->is_in_process(read.session);
+    if (is_bounded && reads_waiting_.of(read.session) >= kReadsMax) {
       out_.refuse(read.session, read.correlation,
                   {Code::rate_limited, "this session has " + std::to_string(kReadsMax) +
                                            " questions without an answer; wait for some"});

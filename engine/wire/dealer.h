@@ -44,6 +44,10 @@ class Dealer {
   // Sent::done says only that the frame is on its way. Never Sent::unreachable.
   Sent send(std::string frame);
 
+  // In the process of the engine: readable when wait() may have news, provided that it was called
+  // until it had none after whatever else was done here.
+  int descriptor() const { return socket_file_; }
+
   bool connected() const { return connected_; }
   const Route& route() const { return route_; }
 

@@ -90,6 +90,9 @@ Result<std::string> short_path(const std::string& path) {
   return folder + "/" + std::string(digits.data(), end.ptr) + ".sock";
 }
 
+// How many times what others may keep waiting a session of this process may.
+constexpr std::size_t kInProcessShare = 16;
+
 }  // namespace
 
 Result<std::unique_ptr<Router>> Router::open(zmq::context_t& context,
@@ -399,7 +402,9 @@ void Router::send_or_keep(SessionId id, Session& session, std::string frame) {
   }
   session.outbox_bytes += frame.size();
   session.outbox.push_back(std::move(frame));
-  if (session.outbox_bytes > outbox_bytes_max_) {
+  // One in this process stands for many clients, each of which has a bound of its own.
+  const std::size_t share = session.door->in_process ? kInProcessShare : 1;
+  if (session.outbox_bytes > share * outbox_bytes_max_) {
     ++counters_.overflown;
     lose(id);
   }

@@ -79,6 +79,7 @@ class Engine {
  private:
   class Impl;
   explicit Engine(std::unique_ptr<Impl> impl);
+  friend struct Attach;  // engine/runtime/attach.h
   std::unique_ptr<Impl> impl_;
 };
 
