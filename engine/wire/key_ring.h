@@ -1,0 +1,85 @@
+// The file with the list of keys (keys.h): read by engines while they run, changed by commands.
+//
+// It is for its owner alone (mode 0600). Public keys and digests of random secrets are no secret,
+// but who has which rights is nobody else's business, and whoever could write it could let himself
+// in.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <jack_engine/error.h>
+#include <jack_engine/time.h>
+
+#include "engine/guarded_by.h"
+#include "engine/wire/keys.h"
+
+namespace jack::wire {
+
+// Errors: not_found, permission_denied
+//         invalid_argument  a line that is none; the message has FILE:LINE
+Result<KeyTable> read_keys(const std::string& path);
+
+// The three below keep all other lines as they are, remarks too, and readers see the list of before
+// or the one of after. Commands that change the list at the same time wait for each other, by an
+// advisory lock on PATH.lock. A line that is none is refused (invalid_argument) and nothing
+// changed.
+
+// The file is made where missing, in a folder that is there.
+// Errors: invalid_argument  the key's name or id is none
+//         already_exists    its name is taken, or it is there under another name
+Result<void> add_key(const std::string& path, const Key& key);
+
+// Gives the key as it is now. A key that was revoked before keeps the earlier date.
+// Errors: not_found
+Result<Key> revoke_key(const std::string& path, std::string_view name, WallTime now);
+
+// Takes the revocation back.
+// Errors: not_found
+//         already_exists  it is not revoked
+Result<Key> restore_key(const std::string& path, std::string_view name);
+
+// The list as it is now. Any thread.
+class KeyRing {
+ public:
+  // Why the file cannot be read. Called on the thread that asks for the keys, once for each change
+  // of the file.
+  using OnUnreadable = std::function<void(const Error&)>;
+
+  explicit KeyRing(std::string path, OnUnreadable on_unreadable = {});
+
+  // Asks the file system whether the file has changed, and reads it only then. While it cannot be
+  // read there are no keys in the table: nobody is let in.
+  std::shared_ptr<const KeyTable> table();
+
+ private:
+  // What tells one state of a file from the next. All zero for one that is not there.
+  struct FileState {
+    std::uint64_t inode = 0;
+    std::int64_t size = 0;
+    std::int64_t changed_ns = 0;
+
+    friend bool operator==(const FileState&, const FileState&) = default;
+  };
+
+  FileState file_state() const;
+  void read(const FileState& state);
+
+  const std::string path_;
+  const OnUnreadable on_unreadable_;
+  // Requests of several threads ask at once; whoever finds a change reads it for all.
+  std::mutex mutex_;
+  std::shared_ptr<const KeyTable> table_ JACK_GUARDED_BY(mutex_);
+  std::optional<FileState> read_state_ JACK_GUARDED_BY(mutex_);
+  std::optional<FileState> told_of_ JACK_GUARDED_BY(mutex_);
+  // The file was so young when it was read that its next change may bear the same time.
+  bool may_have_changed_ JACK_GUARDED_BY(mutex_) = true;
+};
+
+}  // namespace jack::wire
