@@ -1,21 +1,16 @@
-// Dates as RFC 3339 writes them: "2026-01-31T12:00:00Z", "2026-01-31T13:00:00.250+01:00".
+// Dates as they are read and printed.
 #pragma once
 
 #include <string>
-#include <string_view>
 
-#include <jack_engine/error.h>
 #include <jack_engine/time.h>
+
+#include "engine/date.h"
 
 namespace jack::app {
 
-// Date and time with "Z" or an offset; a blank may stand for the T. Digits of a second beyond the
-// third are cut off, and a leap second is the second after it.
-// Errors: invalid_argument
-Result<WallTime> parse_date(std::string_view text);
-
-// In UTC, with milliseconds: "2026-01-31T12:00:00.250Z".
-std::string date_text(WallTime at);
+using jack::date_text;
+using jack::parse_date;
 
 // For people, in this host's time zone: "2026-01-31 13:00:00".
 std::string local_date_text(WallTime at);
