@@ -11,7 +11,7 @@ SUBPROJECTS = ROOT / "subprojects"
 BUILD_FILES = [ROOT / "meson.build", ROOT / "tests" / "meson.build"]
 
 # These come from the system only: a part of the compiler, and security code.
-WITHOUT_WRAP = {"threads", "libsodium"}
+WITHOUT_WRAP = {"threads", "libsodium", "openssl"}
 # Wraps that provide no dependency of their own: meson.build builds these CMake projects.
 CMAKE = {"libzmq"}
 

@@ -195,11 +195,19 @@ void Engine::Impl::run(std::promise<Result<void>> opened) {
   router_options.listen = options_.listen;
   if (parts->directory) router_options.data_dir = parts->directory->path();
   router_options.key_file = options_.key_file;
-  router_options.allowed_keys_file = options_.allowed_keys_file;
-  router_options.on_unreadable_keys = [this](const Error& error) {
-    if (!options_.log) return;
-    options_.log(LogLevel::error, "nobody is let in by tcp until this is mended: " + error.message);
+  const auto logged = [this](LogLevel level, std::string what) {
+    return [this, level, what = std::move(what)](const Error& error) {
+      if (options_.log) options_.log(level, what + error.message);
+    };
   };
+  router_options.keys = std::make_shared<wire::KeyRing>(
+      options_.allowed_keys_file,
+      logged(LogLevel::error, "nobody is let in by tcp until this is mended: "));
+  if (parts->directory && !options_.key_file.empty()) {
+    router_options.last_used = std::make_shared<wire::LastUsed>(
+        parts->directory->path() + "/keys/used",
+        logged(LogLevel::warning, "it is not noted when keys are used: "));
+  }
   auto router = wire::Router::open(*context_, router_options);
   if (!router) return opened.set_value(std::move(router).error());
   endpoints_ = (*router)->endpoints();

@@ -62,7 +62,7 @@ Result<Settings> settings_of(const ServeFlags& flags) {
   add_flag(input, "--log-format", "log.format", flags.log_format);
   add_flag(input, "--log-level", "log.level", flags.log_level);
   add_flag(input, "--key-file", "curve.key_file", flags.key_file);
-  add_flag(input, "--allowed-keys-file", "curve.allowed_keys_file", flags.allowed_keys_file);
+  add_flag(input, "--allowed-keys-file", "keys.file", flags.allowed_keys_file);
   if (flags.keep_journal) input.flags.push_back({"--keep-journal", "journal.keep", {"all"}});
   if (!flags.listen.empty()) {
     SettingsInput::Flag listen{"--listen", "listen", {}};
@@ -144,7 +144,7 @@ Command serve_command() {
       .option("--key-file", "FILE", flags->key_file,
               "the engine's secret key, for tcp (default: DIR/keys/engine.key)")
       .option("--allowed-keys-file", "FILE", flags->allowed_keys_file,
-              "the keys that may connect by tcp (default: DIR/keys/allowed)")
+              "who may come in, and what for (default: DIR/keys/allowed)")
       .flag("--keep-journal", flags->keep_journal, "keep all entries of the journal")
       .option("--set", "KEY=VALUE", flags->set,
               "any other setting, as `jack config` lists them; may be given several times")

@@ -52,7 +52,7 @@ std::vector<Setting> make_settings() {
       choice("log.format", {"text", "json"}, "lines for people or for programs"),
       choice("log.level", {"info", "debug", "warning", "error"}, "the least that is logged"),
       path("curve.key_file", "the engine's secret key for tcp; none: DIR/keys/engine.key"),
-      path("curve.allowed_keys_file", "who may connect by tcp; none: DIR/keys/allowed"),
+      path("keys.file", "who may come in, and what for; none: DIR/keys/allowed"),
       duration("client.patience", ClientOptions{}.patience, "how long commands try to reach it"),
       path("client.key_file", "this side's secret key for tcp"),
       path("client.engine_key_file", "the engine's public key for tcp"),

@@ -222,7 +222,7 @@ EngineOptions engine_options(const Settings& settings) {
   if (options.listen.empty()) options.listen = {"ipc://" + settings.data_dir() + "/jack.sock"};
   if (std::ranges::any_of(options.listen, leaves_the_machine)) {
     options.key_file = key_file(settings, "curve.key_file", "engine.key");
-    options.allowed_keys_file = key_file(settings, "curve.allowed_keys_file", "allowed");
+    options.allowed_keys_file = key_file(settings, "keys.file", "allowed");
   }
   options.keep_journal = settings.text("journal.keep") == "all";
   options.limits = limits_of(settings);

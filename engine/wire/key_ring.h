@@ -24,7 +24,7 @@ namespace jack::wire {
 
 // Errors: not_found, permission_denied
 //         invalid_argument  a line that is none; the message has FILE:LINE
-Result<KeyTable> read_keys(const std::string& path);
+Result<KeyTable> read_key_list(const std::string& path);
 
 // The three below keep all other lines as they are, remarks too, and readers see the list of before
 // or the one of after. Commands that change the list at the same time wait for each other, by an
@@ -54,6 +54,10 @@ class KeyRing {
 
   explicit KeyRing(std::string path, OnUnreadable on_unreadable = {});
 
+  // Whether the file can be read now.
+  // Errors: as read_key_list()
+  Result<void> check() const;
+
   // Asks the file system whether the file has changed, and reads it only then. While it cannot be
   // read there are no keys in the table: nobody is let in.
   std::shared_ptr<const KeyTable> table();
@@ -78,7 +82,8 @@ class KeyRing {
   std::shared_ptr<const KeyTable> table_ JACK_GUARDED_BY(mutex_);
   std::optional<FileState> read_state_ JACK_GUARDED_BY(mutex_);
   std::optional<FileState> told_of_ JACK_GUARDED_BY(mutex_);
-  // The file was so young when it was read that its next change may bear the same time.
+  // The file was so young when it was read that its next change may bear the same time; or it
+  // could not be read.
   bool may_have_changed_ JACK_GUARDED_BY(mutex_) = true;
 };
 

@@ -52,10 +52,9 @@ class LastUsed {
   const OnUnwritable on_unwritable_;
   const std::chrono::milliseconds interval_;
   std::mutex writing_;  // one writer at a time; taken before mutex_
-  std::mutex mutex_;    // requests note, the thread takes a copy
+  std::mutex mutex_;    // requests note, the writer takes what they noted
   std::condition_variable wake_;
-  UseTimes times_ JACK_GUARDED_BY(mutex_);
-  bool changed_ JACK_GUARDED_BY(mutex_) = false;
+  UseTimes noted_ JACK_GUARDED_BY(mutex_);  // since the file was last written
   bool stopping_ JACK_GUARDED_BY(mutex_) = false;
   std::thread thread_;
 };

@@ -100,8 +100,9 @@ Result<std::unique_ptr<Router>> Router::open(zmq::context_t& context,
   std::unique_ptr<Router> router(new Router());
   router->outbox_bytes_max_ = options.outbox_bytes_max;
   if (!options.key_file.empty()) {
+    JACK_ASSERT(options.keys != nullptr);
     Result<std::unique_ptr<KeyKeeper>> keeper =
-        KeyKeeper::open(context, options.allowed_keys_file, options.on_unreadable_keys);
+        KeyKeeper::open(context, options.keys, options.last_used);
     if (!keeper) return std::move(keeper).error();
     router->keeper_ = *std::move(keeper);
   }
@@ -202,8 +203,7 @@ Result<Router::Door*> Router::keyed_door(zmq::context_t& context, const RouterOp
   if (doors_.size() > kKeyedDoor) return doors_[kKeyedDoor].get();
   Result<KeyPair> keys = read_secret_key(options.key_file);
   if (!keys) return std::move(keys).error();
-  Result<std::vector<NamedKey>> allowed = read_allowed_keys(options.allowed_keys_file);
-  if (!allowed) return std::move(allowed).error();
+  if (Result<void> ok = options.keys->check(); !ok) return ok.error();
   Result<Door*> made = add_door(context, false);
   if (!made) return made;
   Door* const door = *made;

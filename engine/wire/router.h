@@ -18,8 +18,8 @@
 #include <jack_engine/error.h>
 
 #include "engine/runtime/sessions.h"
-#include "engine/wire/curve.h"
 #include "engine/wire/endpoint.h"
+#include "engine/wire/key_keeper.h"
 #include "engine/wire/socket.h"
 
 namespace jack::wire {
@@ -28,9 +28,9 @@ struct RouterOptions {
   std::vector<std::string> listen;  // ipc:// paths and tcp:// addresses; port 0 takes a free one
   std::string data_dir;             // where the file `engine` goes; empty: none is written
   std::string key_file;             // with keys, every tcp:// address asks for them
-  std::string allowed_keys_file;
-  KeyKeeper::OnUnreadable on_unreadable_keys;  // the allowed ones
-  std::size_t outbox_bytes_max = 16u << 20;    // kept per session; beyond, it is given up
+  std::shared_ptr<KeyRing> keys;    // those that may connect; goes with key_file
+  std::shared_ptr<LastUsed> last_used;
+  std::size_t outbox_bytes_max = 16u << 20;  // kept per session; beyond, it is given up
 };
 
 // Not thread-safe: one thread at a time, the loop's once it runs. To be closed, and with it its

@@ -156,7 +156,7 @@ class Serve(EngineTest):
         self.refused("ls", "--key-file", key_file, "--engine-key-file",
                      self.data_dir / "keys/engine.pub", status=7)
         errors = self.stop(engine)
-        self.assertRegex(errors, "error .*keys/allowed:3: not a name and a public key")
+        self.assertRegex(errors, "error .*keys/allowed:3: not a name and a public CURVE key")
 
     def test_a_second_signal_ends_it_at_once(self):
         self.stop(self.serve())

@@ -1,8 +1,7 @@
-"""The command line itself: help, mistakes, colours, completions, configuration, keys."""
+"""The command line itself: help, mistakes, colours, completions, configuration."""
 
 import json
 import os
-import pathlib
 import pty
 import re
 import subprocess
@@ -69,10 +68,6 @@ class Usage(JackTest):
         self.refused("serve", "--set", "durabilty=full", status=2)
         self.refused("bench", "--tasks", "0", status=2)
         self.refused("completion", "tcsh", status=2)
-        self.refused("keys", "new", status=2)
-        self.refused("keys", "revoke", status=2)
-        self.refused("keys", "allow", status=2)
-        self.refused("keys", "ls", "--curve", "laptop", status=2)
 
     def test_a_command_that_cannot_be_run_is_2_before_there_is_any_engine(self):
         (self.folder / "text").write_text("no program")
@@ -227,60 +222,6 @@ class Configuration(JackTest):
         self.refused("submit", "q", "0123456789a", status=4)
         self.submit("q", "x", "--attempts", "5")
         self.refused("submit", "q", "x", "--attempts", "6", status=4)
-
-
-class Keys(JackTest):
-    def test_a_key_lets_its_owner_in_until_it_is_revoked(self):
-        key_file = self.jack("keys", "new", "--curve", "laptop").strip()
-        self.assertEqual(os.stat(key_file).st_mode & 0o777, 0o600)
-        self.assertEqual([key["name"] for key in self.json("keys", "ls")["keys"]], ["laptop"])
-        self.assertIn("laptop", self.jack("keys", "ls"))
-        self.refused("keys", "new", "--curve", "laptop", status=4)
-        self.refused("keys", "new", "--curve", "engine", status=4)
-        self.refused("keys", "new", "--curve", "no name", status=4)
-
-        engine = self.serve("--listen", "tcp://127.0.0.1:0")
-        address = re.search(r"tcp://\S+", engine.ready).group()
-        there = ["--engine", address, "--key-file", key_file,
-                 "--engine-key-file", str(self.data_dir / "keys/engine.pub")]
-        self.jack("submit", "q", "x", *there)
-        self.refused("ls", "--engine", address, status=7)
-
-        self.jack("keys", "revoke", "laptop")
-        self.refused("keys", "revoke", "laptop", status=3)
-        self.assertEqual(self.json("keys", "ls")["keys"], [])
-        self.assertIn("jack keys allow", self.refused("ls", *there, status=7))
-
-        # There was no way back but to make another key.
-        self.jack("keys", "allow", "laptop")
-        self.jack("ls", *there)
-        self.refused("keys", "allow", "laptop", status=4)
-        self.refused("keys", "allow", "nobody", status=3)
-        self.refused("keys", "allow", "engine", status=4)
-
-    def test_a_key_that_was_made_elsewhere_is_let_in_by_its_public_file(self):
-        elsewhere = ["--data-dir", self.folder / "elsewhere"]
-        key_file = self.jack("keys", "new", "--curve", "desktop", *elsewhere).strip()
-        self.jack("keys", "new", "--curve", "laptop")
-        public = pathlib.Path(key_file).with_suffix(".pub")
-        engine = self.serve("--listen", "tcp://127.0.0.1:0")
-        there = ["--engine", engine.ready.split()[-1], "--key-file", key_file,
-                 "--engine-key-file", self.data_dir / "keys/engine.pub"]
-        self.refused("ls", *there, status=7)
-        self.assertEqual(self.json("keys", "allow", public)["name"], "desktop")
-        self.jack("ls", *there)
-        self.assertEqual([key["name"] for key in self.json("keys", "ls")["keys"]],
-                         ["laptop", "desktop"])
-
-    # It said "may connect now" of an engine that asked nobody for a key.
-    def test_the_first_key_is_asked_for_by_engines_that_are_started_later(self):
-        said = self.run_jack("keys", "new", "--curve", "laptop").stderr.decode()
-        self.assertIn("started from now on", said)
-        said = self.run_jack("keys", "new", "--curve", "desktop").stderr.decode()
-        self.assertIn("desktop may connect by tcp from now on", said)
-
-    def test_beyond_this_machine_an_engine_needs_keys(self):
-        self.refused("serve", "--listen", "tcp://0.0.0.0:0", status=7)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
-// CURVE keys: their files, and who is let in.
+// CURVE keys: their files, and who is let in by tcp.
 #include "engine/wire/curve.h"
 
 #include <filesystem>
 #include <fstream>
 #include <mutex>
+#include <utility>
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -11,7 +12,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "engine/date.h"
 #include "engine/wire/dealer.h"
+#include "engine/wire/key_keeper.h"
 #include "engine/wire/router.h"
 #include "tests/catch.hpp"
 #include "tests/wire/fake_engine.h"
@@ -23,6 +26,15 @@ namespace {
 using test::FakeEngine;
 using test::Folder;
 
+// With all rights.
+Result<void> allow(const std::string& list, const NamedKey& named) {
+  Key key;
+  key.name = named.name;
+  key.id = named.public_key;
+  key.rights = Rights::all();
+  return add_key(list, key);
+}
+
 // An engine's keys and two clients', of whom only ada may connect.
 struct Keys {
   Folder folder;
@@ -31,13 +43,13 @@ struct Keys {
   KeyFiles eve = create_key_files(folder / "keys", "eve").value();
   std::string allowed = folder / "allowed";
 
-  Keys() { REQUIRE(allow_key(allowed, ada.key).has_value()); }
+  Keys() { REQUIRE(allow(allowed, ada.key).has_value()); }
 
   RouterOptions listen(std::string endpoint = "tcp://127.0.0.1:0") const {
     RouterOptions options;
     options.listen = {std::move(endpoint)};
     options.key_file = engine.secret_path;
-    options.allowed_keys_file = allowed;
+    options.keys = std::make_shared<KeyRing>(allowed);
     return options;
   }
 };
@@ -180,8 +192,8 @@ TEST_CASE("a key that is allowed or revoked later counts from the next handshake
     Dealer early = connect(engine.endpoint(), keys.eve.secret_path, keys.engine.public_path);
     REQUIRE(next(early, engine) == Dealer::News::refused);
   }
-  REQUIRE(allow_key(keys.allowed, keys.eve.key).has_value());
-  REQUIRE(revoke_key(keys.allowed, "ada").has_value());
+  REQUIRE(allow(keys.allowed, keys.eve.key).has_value());
+  REQUIRE(revoke_key(keys.allowed, "ada", WallTime{}).has_value());
 
   Dealer eve = connect(engine.endpoint(), keys.eve.secret_path, keys.engine.public_path);
   Dealer ada = connect(engine.endpoint(), keys.ada.secret_path, keys.engine.public_path);
@@ -190,11 +202,53 @@ TEST_CASE("a key that is allowed or revoked later counts from the next handshake
   CHECK(next(ada, engine) == Dealer::News::refused);
 }
 
+TEST_CASE("a key that has expired is refused, one that will is not") {
+  Keys keys;
+  Key bob;
+  bob.name = "bob";
+  bob.id = keys.eve.key.public_key;
+  bob.rights = Rights::all();
+  bob.expires = parse_date("2020-01-01T00:00:00Z").value();
+  REQUIRE(add_key(keys.allowed, bob).has_value());
+  FakeEngine engine(keys.listen());
+  {
+    Dealer late = connect(engine.endpoint(), keys.eve.secret_path, keys.engine.public_path);
+    CHECK(next(late, engine) == Dealer::News::refused);
+  }
+  bob.expires = parse_date("9999-01-01T00:00:00Z").value();
+  std::ofstream(keys.allowed) << line_of(bob) << '\n';
+
+  Dealer early = connect(engine.endpoint(), keys.eve.secret_path, keys.engine.public_path);
+
+  CHECK(next(early, engine) == Dealer::News::connected);
+}
+
+TEST_CASE("it is noted when a key is let in, and not when it is refused") {
+  Keys keys;
+  const std::string used = keys.folder / "keys/used";
+  {
+    RouterOptions options = keys.listen();
+    options.last_used = std::make_shared<LastUsed>(used);
+    FakeEngine engine(options);
+    options.last_used.reset();
+    Dealer ada = connect(engine.endpoint(), keys.ada.secret_path, keys.engine.public_path);
+    Dealer eve = connect(engine.endpoint(), keys.eve.secret_path, keys.engine.public_path);
+    REQUIRE(next(ada, engine) == Dealer::News::connected);
+    REQUIRE(next(eve, engine) == Dealer::News::refused);
+  }
+
+  const UseTimes times = read_use_times(used).value();
+
+  REQUIRE(times.size() == 1);
+  CHECK(times.begin()->first == "ada");
+  CHECK(times.begin()->second > parse_date("2026-01-01T00:00:00Z").value());
+}
+
 TEST_CASE("without an answer about keys new peers are refused, and old ones live") {
   Keys keys;
   // The router's parts by hand, because the test takes its key keeper away.
   const auto context = open_context().value();
-  auto keeper = KeyKeeper::open(*context, keys.allowed).value();
+  auto keeper = KeyKeeper::open(*context, std::make_shared<KeyRing>(keys.allowed), nullptr).value();
   zmq::socket_t socket = make_socket(*context, zmq::socket_type::router).value();
   const int enforce = 1;
   REQUIRE(zmq_setsockopt(socket.handle(), 93, &enforce, sizeof enforce) == 0);
@@ -222,10 +276,10 @@ TEST_CASE("nobody is let in while the file of allowed keys cannot be read, which
   std::mutex mutex;
   std::vector<std::string> told;
   RouterOptions options = keys.listen();
-  options.on_unreadable_keys = [&](const Error& error) {
+  options.keys = std::make_shared<KeyRing>(keys.allowed, [&](const Error& error) {
     const std::lock_guard lock(mutex);
     told.push_back(error.message);
-  };
+  });
   FakeEngine engine(options);
   const auto is_refused = [&] {
     Dealer dealer = connect(engine.endpoint(), keys.ada.secret_path, keys.engine.public_path);
@@ -265,7 +319,7 @@ TEST_CASE("files of keys that are unsafe or none are refused before anything is 
   options.key_file = keys.allowed;
   CHECK(code_of(options) == Code::invalid_argument);
   options = keys.listen();
-  options.allowed_keys_file = keys.folder / "missing";
+  options.keys = std::make_shared<KeyRing>(keys.folder / "missing");
   CHECK(code_of(options) == Code::not_found);
   options = keys.listen();
   ::chmod(keys.engine.secret_path.c_str(), 0640);
@@ -290,32 +344,6 @@ TEST_CASE("new keys are written once, the secret one for its owner alone") {
   CHECK(create_key_files(folder / "keys", "").error().code == Code::invalid_argument);
   ::chmod((folder / "keys").c_str(), 0755);
   CHECK(create_key_files(folder / "keys", "eve").error().code == Code::permission_denied);
-}
-
-TEST_CASE("allowed keys are added, listed and revoked by name") {
-  Keys keys;
-  REQUIRE(allow_key(keys.allowed, keys.eve.key).has_value());
-  CHECK(read_allowed_keys(keys.allowed).value() == std::vector{keys.ada.key, keys.eve.key});
-  CHECK(allow_key(keys.allowed, keys.eve.key).error().code == Code::already_exists);
-  CHECK(allow_key(keys.allowed, {"other", keys.eve.key.public_key}).error().code ==
-        Code::already_exists);
-  CHECK(allow_key(keys.allowed, {"bob", "no key"}).error().code == Code::invalid_argument);
-
-  REQUIRE(revoke_key(keys.allowed, "ada").has_value());
-
-  CHECK(read_allowed_keys(keys.allowed).value() == std::vector{keys.eve.key});
-  CHECK(revoke_key(keys.allowed, "ada").error().code == Code::not_found);
-  CHECK(revoke_key(keys.folder / "missing", "ada").error().code == Code::not_found);
-}
-
-TEST_CASE("a line that is no key, or there twice, is named") {
-  Keys keys;
-  std::ofstream(keys.allowed, std::ios::app) << "# a remark\n\n  bob   tooshort\n";
-  CHECK_THAT(read_allowed_keys(keys.allowed).error().message, ::test::ContainsSubstring(":5"));
-
-  std::ofstream(keys.allowed) << keys.ada.key.name << ' ' << keys.ada.key.public_key << "\nada2 "
-                              << keys.ada.key.public_key << '\n';
-  CHECK(read_allowed_keys(keys.allowed).error().code == Code::invalid_argument);
 }
 
 TEST_CASE("half of the keys is refused") {

@@ -35,8 +35,8 @@ struct EngineOptions {
   // Where other processes reach this engine: ipc:// paths and tcp:// addresses (those beyond
   // loopback need keys). Empty: only this process.
   std::vector<std::string> listen;
-  // For tcp://: the file with this engine's CURVE secret key and the one with the public keys
-  // that may connect.
+  // For tcp://: the file with this engine's CURVE secret key, and the list of keys, of which the
+  // CURVE keys may connect.
   std::string key_file;
   std::string allowed_keys_file;
   // Keeps every entry of the journal instead of trimming it behind the store.
