@@ -30,8 +30,7 @@ class Rights {
   // Lists as people write them: scopes "submit,work", patterns "review-*,mail". In a pattern, `*`
   // stands for any run of characters, none included; all else stands for itself. A pattern that is
   // only `*` means all queues, whatever other patterns there are.
-  // Errors: invalid_argument  an empty list or part, no such scope, more than 64 patterns, a
-  // pattern
+  // Errors: invalid_argument  an empty list or part, no such scope, more than 64 patterns, or one
   //                           of other characters than a queue's name has; the message says which
   static Result<Rights> parse(std::string_view scopes, std::string_view patterns);
 

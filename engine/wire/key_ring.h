@@ -49,7 +49,7 @@ Result<Key> restore_key(const std::string& path, std::string_view name);
 class KeyRing {
  public:
   // Why the file cannot be read. Called on the thread that asks for the keys, once for each change
-  // of the file.
+  // of the file; must not ask for them itself.
   using OnUnreadable = std::function<void(const Error&)>;
 
   explicit KeyRing(std::string path, OnUnreadable on_unreadable = {});

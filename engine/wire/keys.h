@@ -1,13 +1,12 @@
 // The list of keys that may come in, over ZeroMQ and over HTTP: text, a key per line. Empty lines
 // and those that begin with # do not count.
 //
-//   NAME curve PUBLIC_KEY [ATTRIBUTE=VALUE…]              a CURVE key, 40 characters of Z85
-//   NAME api KEY_ID sha256=HEX scopes=… [ATTRIBUTE=VALUE…]  a key for HTTP; of its secret, the
-//   digest
+//   NAME curve PUBLIC_KEY [ATTRIBUTE…]            for tcp: a CURVE key, 40 characters of Z85
+//   NAME api KEY_ID sha256=HEX scopes=… [ATTRIBUTE…]  for HTTP: of its secret only the digest
 //
-//   scopes=submit,work   front/rights.h; a CURVE key without them has all scopes
-//   queues=review-*,mail no such attribute: all queues
-//   created=DATE  expires=DATE  revoked=DATE             as date.h has them
+//   scopes=submit,work                            a CURVE key without them has all scopes
+//   queues=review-*,mail                          without them: all queues
+//   created=DATE  expires=DATE  revoked=DATE      as engine/date.h reads them
 //
 // The word `curve` can be left out. Names, public keys and key ids are unique.
 #pragma once
@@ -15,7 +14,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <optional>
 #include <string>
