@@ -40,6 +40,11 @@ bool is_value_char(char c) {
   return (byte >= 0x20 && byte != 0x7f) || byte == '\t';
 }
 
+// Of a chunk's extension.
+bool is_extension_char(char c) {
+  return is_token_char(c) || std::string_view(";= \t").find(c) != std::string_view::npos;
+}
+
 bool is_target_char(char c) { return c > ' ' && c < 0x7f && c != '#'; }
 
 bool is_host_char(char c) {
@@ -318,7 +323,8 @@ void RequestReader::on_header_end() {
   }
 }
 
-// What follows the digits is an extension, which nobody reads.
+// What follows the digits is an extension, which nobody reads. Values in quotes, which hardly
+// anybody sends, are refused: parsers disagree on whether a line can end within quotes.
 void RequestReader::on_chunk_size(std::string_view line) {
   const std::size_t digits =
       std::min(line.find_first_not_of("0123456789abcdefABCDEF"), line.size());
@@ -326,7 +332,7 @@ void RequestReader::on_chunk_size(std::string_view line) {
       digits <= 16 ? number(line.substr(0, digits), 16) : std::nullopt;
   const std::string_view extension = line.substr(digits);
   if (!size || (!extension.empty() && !trimmed(extension).starts_with(';')) ||
-      !std::all_of(extension.begin(), extension.end(), is_value_char)) {
+      !std::all_of(extension.begin(), extension.end(), is_extension_char)) {
     refuse(400, Code::invalid_argument, "the size of a chunk is not a hexadecimal number");
     return;
   }

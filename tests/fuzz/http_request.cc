@@ -88,7 +88,10 @@ void check_with_beast(std::string_view request, const std::string& body) {
   while (!error && !parser.is_done() && taken < request.size()) {
     taken += parser.put(boost::asio::buffer(request.data() + taken, request.size() - taken), error);
   }
-  JACK_ASSERT(!error && parser.is_done());
+  // It looks closer at what decides nothing here: lists, extensions and trailers.
+  JACK_ASSERT(error != beast::http::error::need_more);
+  if (error) return;
+  JACK_ASSERT(parser.is_done());
   JACK_ASSERT(taken == request.size());
   JACK_ASSERT(parser.get().body() == body);
 }
