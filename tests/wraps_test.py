@@ -10,8 +10,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 SUBPROJECTS = ROOT / "subprojects"
 BUILD_FILES = [ROOT / "meson.build", ROOT / "tests" / "meson.build"]
 
-# These come from the system only: a part of the compiler, and security code.
-WITHOUT_WRAP = {"threads", "libsodium", "openssl"}
+# These come from the system only: a part of the compiler, security code, and 100 MB of headers.
+WITHOUT_WRAP = {"boost", "libsodium", "openssl", "threads"}
 # Wraps that provide no dependency of their own: meson.build builds these CMake projects.
 CMAKE = {"libzmq"}
 
