@@ -14,7 +14,8 @@ enum class ExitStatus : int {
   no_engine = 5,  // no engine or transport; a data directory or address that is in use
   timed_out = 6,  // the caller's own wait ended
   not_permitted = 7,
-  internal = 70,  // a bug, or stored bytes that are damaged
+  incomplete = 8,  // done, but for what could not be read or was refused
+  internal = 70,   // a bug, or stored bytes that are damaged
 };
 
 // The status of a command that ended with an error of this code.

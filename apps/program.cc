@@ -93,10 +93,11 @@ ExitStatus flush_output(ExitStatus status) {
 }  // namespace
 
 std::vector<Command> all_commands() {
-  return {serve_command(), submit_command(),    result_command(), watch_command(), work_command(),
-          ls_command(),    show_command(),      cancel_command(), retry_command(), queues_command(),
-          pause_command(), resume_command(),    doctor_command(), bench_command(), config_command(),
-          keys_command(),  completion_command()};
+  return {serve_command(),  submit_command(),    result_command(), watch_command(),
+          work_command(),   ls_command(),        show_command(),   cancel_command(),
+          retry_command(),  queues_command(),    pause_command(),  resume_command(),
+          import_command(), doctor_command(),    bench_command(),  config_command(),
+          keys_command(),   completion_command()};
 }
 
 int run_program(int argc, const char* const* argv) {

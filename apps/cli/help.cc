@@ -107,7 +107,7 @@ std::string help_of(const std::vector<Command>& commands) {
       "\n`jack COMMAND --help` (or `jack help COMMAND`) tells more, with examples. `jack "
       "--version` prints the version.\n"
       "\nExit status: 0 done, 1 the task did not succeed, 2 wrong usage, 3 not found, 4 refused,\n"
-      "5 no engine, 6 timed out waiting, 7 not permitted, 70 internal.\n";
+      "5 no engine, 6 timed out waiting, 7 not permitted, 8 incomplete, 70 internal.\n";
   return text;
 }
 

@@ -19,6 +19,7 @@ Command pause_command();
 Command resume_command();
 Command doctor_command();
 Command bench_command();
+Command import_command();
 Command config_command();
 Command keys_command();
 Command completion_command();
