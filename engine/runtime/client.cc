@@ -285,6 +285,52 @@ Result<void> Client::cancel(const TaskId& task, std::string_view reason) {
   }));
 }
 
+namespace {
+
+wire::Settle::Item success_without_lease(const TaskId& task, std::string_view result,
+                                         std::string_view content_type) {
+  wire::Settle::Item item;
+  item.task = task;
+  item.token = kNoLease;
+  item.outcome = Outcome::succeeded;
+  item.result = result;
+  item.content_type = content_type;
+  return item;
+}
+
+}  // namespace
+
+Result<void> Client::complete(const TaskId& task, std::string_view result,
+                              std::string_view content_type) {
+  return expect_done(impl_->call([&](wire::Correlation correlation) {
+    return wire::encode(
+        wire::Settle{correlation, {success_without_lease(task, result, content_type)}});
+  }));
+}
+
+Result<std::vector<Result<Completed>>> Client::complete(std::span<const Completion> completions) {
+  const Result<wire::Done> done =
+      expect<wire::Done>(impl_->call([&](wire::Correlation correlation) {
+        wire::Settle settle{correlation, {}};
+        for (const Completion& each : completions) {
+          settle.items.push_back(success_without_lease(each.task, each.result, each.content_type));
+        }
+        return wire::encode(settle);
+      }));
+  if (!done) return done.error();
+  if (done->items.size() != completions.size()) return unexpected_answer();
+  std::vector<Result<Completed>> outcomes;
+  outcomes.reserve(done->items.size());
+  for (const wire::Done::Item& item : done->items) {
+    if (item.code == Code::ok) {
+      outcomes.emplace_back(Completed{item.repeated});
+    } else {
+      outcomes.emplace_back(Error{item.code, std::string(item.message)});
+    }
+  }
+  return outcomes;
+}
+
 Result<void> Client::retry(const TaskId& task) {
   const Result<Task> before = get(task);
   if (!before) return before.error();

@@ -33,6 +33,15 @@ std::string_view cut_to(std::string_view text, std::uint64_t bytes_max) {
 
 }  // namespace
 
+// A task that was submitted with its result has been settled so, as far as a later settle can tell.
+std::uint64_t State::settle_digest_of(const SubmitCommand& done) {
+  SettleCommand command;
+  command.outcome = Outcome::succeeded;
+  command.result = *done.result;
+  command.content_type = done.content_type;
+  return settle_digest(command);
+}
+
 Result<CommandOutcome> State::apply(const EntryHeader& header, const SettleCommand& command) {
   Result<CommandOutcome> outcome = settle(command);
   if (!outcome || !command.again) return outcome;

@@ -201,6 +201,7 @@ class State {
   Result<CommandOutcome> apply(const EntryHeader& header, const SettleCommand& command);
   Result<CommandOutcome> settle(const SettleCommand& command);
   Result<CommandOutcome> settle_absent(const SettleCommand& command);
+  static std::uint64_t settle_digest_of(const SubmitCommand& done);
   std::optional<CommandOutcome> unheld_refusal(Slot slot) const;
   void begin_unheld(Slot slot);
   void succeed(Slot slot, const SettleCommand& command);

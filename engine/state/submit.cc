@@ -175,6 +175,7 @@ void State::create(const NewTask& made) {
     task.attempt = 1;
     task.started = register_.now;
     task.outcome = Outcome::succeeded;
+    task.settled_digest = settle_digest_of(command);
     finish(slot, TaskState::succeeded, {*command.result, command.content_type, {}});
   } else if (waits) {
     task.due = due;

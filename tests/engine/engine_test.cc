@@ -61,6 +61,53 @@ TEST_CASE("a program embeds an engine, a worker and a client") {
   CHECK(client.info().value().at("transport") == options.transport);
 }
 
+TEST_CASE("a client completes a task that nobody holds, and no other") {
+  const Folder folder;
+  auto engine = Engine::open(options_in(folder)).value();
+  auto client = engine.client().value();
+  std::promise<void> begun;
+  std::promise<void> go_on;
+
+  const TaskId task = client.submit(spec_for("mail")).value();
+  CHECK(client.complete(task, "done", "text/plain").has_value());
+  CHECK(client.complete(task, "done", "text/plain").has_value());
+  CHECK(client.complete(task, "other").error().code == Code::failed_precondition);
+  const TaskResult result = client.wait(task, 0s).value();
+  CHECK(result.state == TaskState::succeeded);
+  CHECK(result.result == "done");
+  CHECK(result.content_type == "text/plain");
+
+  FinishedTask finished{spec_for("mail"), "done", {}};
+  finished.spec.id = new_task_id();
+  REQUIRE(client.record({&finished, 1}).value().at(0).has_value());
+  const std::vector<Completion> again = {{finished.spec.id, "done", {}}, {task, "other", {}}};
+  const auto outcomes = client.complete(again).value();
+  CHECK(outcomes.at(0).value().repeated);
+  CHECK(outcomes.at(1).error().code == Code::failed_precondition);
+
+  TaskSpec spec = spec_for("mail");
+  spec.delay = 1h;
+  const TaskId later = client.submit(spec).value();
+  const TaskId cancelled = client.submit(spec).value();
+  REQUIRE(client.cancel(cancelled).has_value());
+  for (const TaskId& other : {later, cancelled}) {
+    CHECK(client.complete(other, "done").error().code == Code::failed_precondition);
+  }
+  CHECK(client.complete(new_task_id(), "done").error().code == Code::not_found);
+
+  const TaskId held = client.submit(spec_for("mail")).value();
+  auto worker = engine.work("mail", [&](Attempt&) {
+    begun.set_value();
+    go_on.get_future().wait();
+    return std::string("ours");
+  });
+  REQUIRE(worker);
+  begun.get_future().wait();
+  CHECK(client.complete(held, "theirs").error().code == Code::failed_precondition);
+  go_on.set_value();
+  CHECK(client.wait(held, 30s).value().result == "ours");
+}
+
 TEST_CASE("tasks outlive the engine, and a clean stop is noticed") {
   const Folder folder;
   TaskId done;

@@ -120,6 +120,58 @@ TEST_CASE("each task of a batch has an outcome of its own") {
   CHECK(results[2].has_value());
 }
 
+TEST_CASE("to complete a task is to settle it without a lease") {
+  Folder folder;
+  FakeEngine engine(FakeEngine::in(folder.path()));
+  Client client = client_of(folder.path());
+
+  auto completed = in_background([&] { return client.complete(kTask, "r", "text/plain"); });
+  engine.welcome();
+  const auto settle = engine.take<wire::Settle>();
+  REQUIRE(settle.items.size() == 1);
+  CHECK(settle.items[0].task == kTask);
+  CHECK(settle.items[0].token == kNoLease);
+  CHECK(settle.items[0].outcome == Outcome::succeeded);
+  CHECK(!settle.items[0].again);
+  CHECK(settle.items[0].result == "r");
+  CHECK(settle.items[0].content_type == "text/plain");
+  CHECK(settle.items[0].follow_ups.empty());
+  engine.agree(settle.correlation);
+  CHECK(completed.get().has_value());
+
+  completed = in_background([&] { return client.complete(kTask, "r"); });
+  engine.say(done_with(engine.take<wire::Settle>().correlation,
+                       {{Code::failed_precondition, false, "it is held"}}));
+  CHECK(completed.get().error() == Error{Code::failed_precondition, "it is held"});
+}
+
+TEST_CASE("of tasks that are completed together each has an outcome of its own") {
+  Folder folder;
+  FakeEngine engine(FakeEngine::in(folder.path()));
+  Client client = client_of(folder.path());
+  const std::vector<Completion> completions = {
+      {kTask, "r", "text/plain"}, {kTask, "r", {}}, {new_task_id(), {}, {}}};
+
+  auto completed = in_background([&] { return client.complete(completions); });
+  engine.welcome();
+  const auto settle = engine.take<wire::Settle>();
+  REQUIRE(settle.items.size() == 3);
+  CHECK(settle.items[0].content_type == "text/plain");
+  CHECK(settle.items[1].token == kNoLease);
+  CHECK(settle.items[2].task == completions[2].task);
+  engine.say(done_with(settle.correlation,
+                       {{}, {Code::ok, true, {}}, {Code::not_found, false, "where?"}}));
+  const auto outcomes = completed.get().value();
+  REQUIRE(outcomes.size() == 3);
+  CHECK(!outcomes[0].value().repeated);
+  CHECK(outcomes[1].value().repeated);
+  CHECK(outcomes[2].error() == Error{Code::not_found, "where?"});
+
+  completed = in_background([&] { return client.complete(completions); });
+  engine.agree(engine.take<wire::Settle>().correlation, 2);
+  CHECK(completed.get().error().code == Code::internal);
+}
+
 TEST_CASE("an engine that asks who this is gets a greeting and the same request again") {
   Folder folder;
   FakeEngine engine(FakeEngine::in(folder.path()));

@@ -76,6 +76,17 @@ struct FinishedTask {
   std::string content_type;  // of the result
 };
 
+// What has become elsewhere of a task that is here.
+struct Completion {
+  TaskId task;
+  std::string result;
+  std::string content_type;  // of the result
+};
+
+struct Completed {
+  bool repeated = false;  // it had ended so already
+};
+
 struct OutputPart {
   std::string bytes;
   std::uint64_t total = 0;  // bytes kept so far
@@ -134,6 +145,16 @@ class Client {
   // refused. Cancelling a cancelled task is a success.
   // Errors: not_found, failed_precondition (it has ended otherwise)
   Result<void> cancel(const TaskId& task, std::string_view reason = {});
+
+  // A task that is due and that nobody holds ends as succeeded, with this result: it was done
+  // elsewhere. The same again is a success, also of a task that was recorded so.
+  // Errors: not_found, payload_too_large, invalid_argument (a content type that is none),
+  //         failed_precondition  it has ended otherwise, is held by a worker, or is not due
+  Result<void> complete(const TaskId& task, std::string_view result,
+                        std::string_view content_type = {});
+
+  // The same for up to 1,000 tasks in one step; each has an outcome of its own.
+  Result<std::vector<Result<Completed>>> complete(std::span<const Completion> completions);
 
   // A failed, cancelled or expired task begins a new cycle; its history stays, its expiry does not.
   // Errors: not_found, failed_precondition (neither of these), queue_full
