@@ -2,58 +2,89 @@
 
 #include <utility>
 
-#include "apps/import/entry_ids.h"
-
 namespace jack::app {
 namespace {
 
-constexpr std::uint32_t kKnownPerPage = 1000;
+using Answers = std::vector<Result<Submitted>>;
+
+Result<Answers> submit_open(Client& client, std::span<const ImportTask> tasks) {
+  std::vector<TaskSpec> open;
+  for (const ImportTask& task : tasks) {
+    if (!task.result) open.push_back(task.spec);
+  }
+  if (open.empty()) return Answers();
+  return client.submit(open);
+}
+
+Result<Answers> record_finished(Client& client, std::span<const ImportTask> tasks) {
+  std::vector<FinishedTask> finished;
+  for (const ImportTask& task : tasks) {
+    if (task.result) finished.push_back({task.spec, *task.result, {}});
+  }
+  if (finished.empty()) return Answers();
+  return client.record(finished);
+}
+
+Result<ImportOutcome> outcome_of(const Result<Submitted>& answer) {
+  if (!answer) return answer.error();
+  return answer->repeated ? ImportOutcome::already_there : ImportOutcome::imported;
+}
 
 }  // namespace
 
-Result<ClientTarget> ClientTarget::open(Client& client) {
-  ListFilter filter;
-  filter.before = TaskId::from(kImportedIdsEnd, 0, 0);
-  filter.count_max = kKnownPerPage;
-  std::set<TaskId> known;
-  do {
-    const Result<TaskPage> page = client.list(filter);
-    if (!page) return page.error();
-    for (const Task& task : page->tasks) known.insert(task.spec.id);
-    filter.before = page->next;
-  } while (!filter.before.empty());
-  return ClientTarget(client, std::move(known));
+Result<std::vector<Result<ImportOutcome>>> ClientTarget::submit(std::span<const ImportTask> tasks) {
+  const Result<Answers> submitted = submit_open(*client_, tasks);
+  if (!submitted) return submitted.error();
+  const Result<Answers> recorded = record_finished(*client_, tasks);
+  if (!recorded) return recorded.error();
+
+  std::vector<Result<ImportOutcome>> outcomes;
+  outcomes.reserve(tasks.size());
+  auto of_open = submitted->begin();
+  auto of_finished = recorded->begin();
+  for (const ImportTask& task : tasks) {
+    outcomes.push_back(outcome_of(task.result ? *of_finished++ : *of_open++));
+  }
+  if (Result<void> completed = complete(tasks, outcomes); !completed) return completed.error();
+  return outcomes;
 }
 
-Result<std::vector<Result<ImportOutcome>>> ClientTarget::submit(std::span<const ImportTask> tasks) {
-  std::vector<Result<ImportOutcome>> outcomes;
+// Those with a result that were there already may be there since an import that found them pending.
+Result<void> ClientTarget::complete(std::span<const ImportTask> tasks,
+                                    std::vector<Result<ImportOutcome>>& outcomes) {
   std::vector<std::size_t> places;
-  std::vector<TaskSpec> specs;
-  for (const ImportTask& task : tasks) {
-    const bool known = known_.contains(task.spec.id);
-    if (!task.result) {
-      places.push_back(outcomes.size());
-      specs.push_back(task.spec);
-    } else if (!known) {
-      // A worker could get it between a submit and whatever ends it.
-      outcomes.push_back(
-          Error{Code::unsupported, "this engine takes no task that is done already"});
-      continue;
-    }
-    outcomes.push_back(known ? ImportOutcome::already_there : ImportOutcome::imported);
+  std::vector<Completion> completions;
+  for (std::size_t i = 0; i < tasks.size(); ++i) {
+    const bool known = outcomes[i] && *outcomes[i] == ImportOutcome::already_there;
+    if (!known || !tasks[i].result) continue;
+    places.push_back(i);
+    completions.push_back({tasks[i].spec.id, *tasks[i].result, {}});
   }
-  if (specs.empty()) return outcomes;
-  Result<std::vector<Result<TaskId>>> submitted = client_->submit(specs);
-  if (!submitted) return submitted.error();
+  if (completions.empty()) return {};
+  const Result<std::vector<Result<Completed>>> completed = client_->complete(completions);
+  if (!completed) return completed.error();
   for (std::size_t i = 0; i < places.size(); ++i) {
-    Result<TaskId>& accepted = (*submitted)[i];
-    if (accepted) {
-      known_.insert(*accepted);  // the same entry can be in two files of the same name
-    } else {
-      outcomes[places[i]] = std::move(accepted).error();
+    const Result<Completed>& answer = (*completed)[i];
+    if (!answer) {
+      outcomes[places[i]] = outcome_of_refused(completions[i].task, answer.error());
+      const Result<ImportOutcome>& outcome = outcomes[places[i]];
+      // Else the next ones would wait as long for the engine.
+      if (!outcome && outcome.error().code == Code::unavailable) return outcome.error();
+    } else if (!answer->repeated) {
+      outcomes[places[i]] = ImportOutcome::completed;
     }
   }
-  return outcomes;
+  return {};
+}
+
+// A task that has succeeded is as good as completed, with whatever result.
+Result<ImportOutcome> ClientTarget::outcome_of_refused(const TaskId& task, const Error& refusal) {
+  if (refusal.code == Code::not_found) return ImportOutcome::already_there;  // no longer kept
+  if (refusal.code != Code::failed_precondition) return refusal;
+  const Result<Task> there = client_->get(task);
+  if (!there) return there.error();
+  if (there->status.state == TaskState::succeeded) return ImportOutcome::already_there;
+  return refusal;
 }
 
 }  // namespace jack::app

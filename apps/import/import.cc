@@ -133,9 +133,10 @@ Result<ExitStatus> import(const ImportFlags& flags) {
   } else if (count_tasks(summary.files) > 0) {
     Result<Connection> connection = Connection::open(flags.engine);
     if (!connection) return connection.error();
-    Result<ClientTarget> target = ClientTarget::open(connection->client());
-    if (!target) return target.error();
-    submitted = submit_with_bar(summary.files, *target);
+    // Without an engine nothing has begun that a summary could be about.
+    if (const auto reached = connection->client().info(); !reached) return reached.error();
+    ClientTarget target(connection->client());
+    submitted = submit_with_bar(summary.files, target);
   }
   const bool complete = tell(summary, found.problems, flags.json);
   if (!submitted) return submitted.error();
@@ -159,10 +160,8 @@ Command import_command() {
       .flag("--json", flags->json, "print JSON")
       .details(
           "Tasks that are pending or acknowledged become work again; completed ones are there as "
-          "succeeded, with their response as result (an engine that cannot take those yet leaves "
-          "them "
-          "out, with a complaint). Importing again adds only what is new, so it "
-          "can be repeated, after a crash too.")
+          "succeeded, with their response as result. Importing again adds only what is new, and "
+          "completes what has been completed since, so it can be repeated, after a crash too.")
       .details(
           "What cannot be read is reported with file and line, and the rest is imported. Import "
           "agent_tasks.json together with tasks.json: a task that is in both is one task.")

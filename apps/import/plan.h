@@ -18,7 +18,7 @@ namespace jack::app {
 struct ImportCounts {
   std::uint64_t imported = 0;       // new
   std::uint64_t already_there = 0;  // from an earlier import
-  std::uint64_t completed = 0;      // of those imported
+  std::uint64_t completed = 0;      // of both, those that are done by this import
   std::uint64_t left_out = 0;       // with a complaint each
 };
 

@@ -27,7 +27,7 @@ std::size_t batch_of(std::span<const PlannedTask> tasks) {
 // Whether it is this task that the engine does not want; it would not take it later either.
 bool is_about_the_task(Code code) {
   return code == Code::invalid_argument || code == Code::payload_too_large ||
-         code == Code::unsupported;
+         code == Code::failed_precondition;
 }
 
 class FileSubmission {
@@ -51,7 +51,7 @@ class FileSubmission {
     tasks.reserve(batch.size());
     for (const PlannedTask& planned : batch) tasks.push_back(task_of(planned, file_.path));
     const Result<std::vector<Result<ImportOutcome>>> outcomes = target_.submit(tasks);
-    if (!outcomes) return outcomes.error();
+    if (!outcomes) return note_refusal_of_all(batch, outcomes.error());
     std::optional<Error> stop;
     for (std::size_t i = 0; i < batch.size(); ++i) {
       const Result<ImportOutcome>& outcome = (*outcomes)[i];
@@ -68,12 +68,18 @@ class FileSubmission {
   }
 
   void count(const PlannedTask& task, ImportOutcome outcome) {
-    if (outcome == ImportOutcome::already_there) {
-      ++file_.counts.already_there;
-      return;
-    }
-    ++file_.counts.imported;
-    if (task.entry.response) ++file_.counts.completed;
+    const bool is_new = outcome == ImportOutcome::imported;
+    ++(is_new ? file_.counts.imported : file_.counts.already_there);
+    const bool is_done = is_new && task.entry.response;
+    if (is_done || outcome == ImportOutcome::completed) ++file_.counts.completed;
+  }
+
+  // It is about the task where that alone is more than a request may have.
+  Result<void> note_refusal_of_all(std::span<const PlannedTask> batch, const Error& error) {
+    if (batch.size() > 1 || error.code != Code::payload_too_large) return error;
+    note_refusal(batch[0], error);
+    ++done_;
+    return {};
   }
 
   // False where the refusal is not about this task.
@@ -87,7 +93,10 @@ class FileSubmission {
     }
     if (!is_about_the_task(error.code)) return false;
     ++file_.counts.left_out;
-    file_.problems.push_back({task.entry.line, 0, "left out: " + error.message, true});
+    const std::string_view about = error.code == Code::failed_precondition
+                                       ? "left out: completed since it was imported, but "
+                                       : "left out: ";
+    file_.problems.push_back({task.entry.line, 0, fmt::format("{}{}", about, error.message), true});
     return true;
   }
 

@@ -12,17 +12,22 @@
 
 namespace jack::app {
 
-enum class ImportOutcome : std::uint8_t { imported, already_there };
+enum class ImportOutcome : std::uint8_t {
+  imported,
+  already_there,
+  completed,  // it was there, still to be done, and has its result now
+};
 
 // Where tasks are imported to: an engine, or what a test puts in its place.
 class ImportTarget {
  public:
   virtual ~ImportTarget() = default;
 
-  // Up to kImportBatchTasks tasks in one step; each has an outcome of its own. Those with a result
-  // are never handed to a worker: they become succeeded in the same step. A task that is there
-  // already stays as it is.
-  // Errors, of all or of one: as Client::submit(); of all, the fate of each is unknown
+  // Up to kImportBatchTasks tasks; each has an outcome of its own. Those with a result that are new
+  // are never handed to a worker: they are there as succeeded. Of those that are there already,
+  // those with a result succeed with it if they have not ended, the others stay as they are.
+  // Errors, of all or of one: as Client::submit(); of all, the fate of each is unknown. Of one:
+  //         failed_precondition  it has a result, and was handed to a worker or has not succeeded
   virtual Result<std::vector<Result<ImportOutcome>>> submit(std::span<const ImportTask> tasks) = 0;
 };
 

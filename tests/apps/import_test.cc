@@ -451,16 +451,18 @@ class FakeTarget final : public ImportTarget {
  public:
   Result<std::vector<Result<ImportOutcome>>> submit(std::span<const ImportTask> tasks) override {
     batches.push_back(tasks.size());
-    if (fails_at && batches.size() == *fails_at) return Error{Code::unavailable, "gone"};
+    if (fails_at && batches.size() == *fails_at) return Error{fails_as, "gone"};
     std::vector<Result<ImportOutcome>> outcomes;
     for (const ImportTask& task : tasks) {
       const auto refusal = refusals.find(task.spec.payload);
       if (refusal != refusals.end()) {
         outcomes.push_back(Error{refusal->second, "because"});
       } else {
-        outcomes.push_back(ids.insert(task.spec.id).second ? ImportOutcome::imported
-                                                           : ImportOutcome::already_there);
-        results += task.result ? 1 : 0;
+        const bool is_new = ids.insert(task.spec.id).second;
+        const bool is_done = task.result && done.insert(task.spec.id).second;
+        outcomes.push_back(is_new    ? ImportOutcome::imported
+                           : is_done ? ImportOutcome::completed
+                                     : ImportOutcome::already_there);
       }
     }
     return outcomes;
@@ -468,9 +470,10 @@ class FakeTarget final : public ImportTarget {
 
   std::vector<std::size_t> batches;
   std::optional<std::size_t> fails_at;
+  Code fails_as = Code::unavailable;
   std::map<std::string, Code> refusals;  // by payload
   std::set<TaskId> ids;
-  int results = 0;
+  std::set<TaskId> done;
 };
 
 std::string many(int count, const std::string& text = "t") {
@@ -528,24 +531,54 @@ TEST_CASE("completed tasks are submitted with their result, and counted") {
   const Run ended = run(
       "{\"ada\": [" + task("a", ", \"status\": \"completed\"") + "," + task("b") + "]}", target);
 
-  CHECK(target.results == 1);
+  CHECK(target.done.size() == 1);
   CHECK(ended.files[0].counts.imported == 2);
   CHECK(ended.files[0].counts.completed == 1);
 }
 
+TEST_CASE("a task that has been completed since the last import is counted as completed, once") {
+  FakeTarget target;
+  const std::string open = "{\"ada\": [" + task("a") + "]}";
+  const std::string done = "{\"ada\": [" + task("a", ", \"status\": \"completed\"") + "]}";
+  run(open, target);
+
+  const ImportCounts second = run(done, target).files[0].counts;
+  const ImportCounts third = run(done, target).files[0].counts;
+
+  CHECK((second.imported == 0 && second.already_there == 1 && second.completed == 1));
+  CHECK((third.imported == 0 && third.already_there == 1 && third.completed == 0));
+}
+
 TEST_CASE("a task that the engine refuses is left out with its line, and the others go in") {
   FakeTarget target;
-  target.refusals = {{"t1", Code::payload_too_large}, {"t2", Code::already_exists}};
+  target.refusals = {{"t0", Code::failed_precondition},
+                     {"t1", Code::payload_too_large},
+                     {"t2", Code::already_exists}};
 
   const Run ended = run(many(4), target);
 
   CHECK(ended.ended.has_value());
   CHECK(ended.done == 4);
   const ImportCounts& counts = ended.files[0].counts;
-  CHECK((counts.imported == 2 && counts.already_there == 1 && counts.left_out == 1));
+  CHECK((counts.imported == 1 && counts.already_there == 1 && counts.left_out == 2));
   CHECK(problems_of(ended.files[0].problems) ==
-        Lines{"2:0 left out: because",
+        Lines{"1:0 left out: completed since it was imported, but because", "2:0 left out: because",
               "!3:0 was imported before, to another queue, and stays there"});
+}
+
+// It ended the import, and did so each time that it was repeated.
+TEST_CASE("a task that is too large for any request is left out, and the others go in") {
+  const std::string big(kImportBatchBytes + 1, 'x');
+  FakeTarget target;
+  target.fails_at = 2;
+  target.fails_as = Code::payload_too_large;
+
+  const Run ended = run("[" + task("a") + ",\n" + task(big) + "," + task("b") + "]", target);
+
+  CHECK(ended.ended.has_value());
+  CHECK(ended.done == 3);
+  CHECK(ended.files[0].counts.imported == 2);
+  CHECK(problems_of(ended.files[0].problems) == Lines{"2:0 left out: gone"});
 }
 
 TEST_CASE("an engine that is full or gone ends it, and doing it again completes it") {

@@ -173,15 +173,76 @@ class ToEngine(Import):
         self.assertEqual(self.counts(), NEW | {"imported": 2, "already_there": 2})
         self.assertEqual(len(self.tasks()), 2)
 
-    # Until the engine takes a task together with its result.
+    def by_text(self, queue):
+        return {each["payload"]: each for each in self.tasks(queue)}
+
     def test_what_was_completed_is_never_given_to_a_worker(self):
+        ran = self.gate("ran")
+        self.submit("ada", "before")
+        worker = self.start_work("ada", "cat > ran; echo > ran")
+        self.assertEqual(ran.wait(), ["before"])
+        self.watch_until("ada", "succeeded")  # it waits for the next one
         self.write("agent_tasks.json", {"ada": [
-            task("done", id=1, status="completed", response="ok"), task("open", id=2)]})
+            task("done", id=1, status="completed", response="ok 🙂"),
+            task("silent", id=2, status="completed"), task("open", id=3)]})
         self.write("tasks.json", [task("done", id=1, assigned_to="ada"),
-                                  task("open", id=2, assigned_to="ada")])
-        self.assertEqual(self.counts(status=8), NEW | {"imported": 1, "already_there": 2, "skipped": 1})
-        self.work("ada", "cat >> ran")
-        self.assertEqual((self.folder / "ran").read_text(), "open")
+                                  task("open", id=3, assigned_to="ada")])
+
+        self.assertEqual(self.counts(), NEW | {"imported": 3, "already_there": 2, "completed": 2})
+
+        self.assertEqual(ran.wait(), ["open"])
+        tasks = self.by_text("ada")
+        self.wait(tasks["open"]["id"])
+        self.stop(worker)
+        for text, response in (("done", "ok 🙂"), ("silent", "")):
+            self.assertEqual(tasks[text]["state"], "succeeded")
+            self.assertEqual(self.jack("result", tasks[text]["id"]), response)
+        self.assertEqual(self.counts(), NEW | {"already_there": 5})
+
+    def test_what_the_old_server_completed_since_is_completed_by_the_next_import(self):
+        texts = ["ran", "held", "cancelled", "queued", "open"]
+        entries = [task(text, id=number) for number, text in enumerate(texts)]
+        path = self.write("agent_tasks.json", {"ada": entries}, indent=0)
+        self.assertEqual(self.counts(), NEW | {"imported": 5})
+        begun, go_on = self.gate("begun"), self.gate("go_on")
+        self.work("ada", "--max", 1, "echo ours")
+        worker = self.start_work("ada", "--max", 1, "echo > begun; read line < go_on; echo ours")
+        begun.wait()
+        before = self.by_text("ada")
+        self.jack("cancel", before["cancelled"]["id"])
+        for entry in entries[:4]:
+            entry |= {"status": "completed", "response": "theirs"}
+        self.write("agent_tasks.json", {"ada": entries}, indent=0)
+
+        ended = self.run_jack("import", path, "--json")
+
+        self.assertEqual(ended.returncode, 8)
+        self.assertEqual(json.loads(ended.stdout)["total"],
+                         NEW | {"already_there": 3, "completed": 1, "skipped": 2})
+        held, cancelled = ended.stderr.decode().splitlines()
+        self.assertRegex(held, r"agent_tasks.json:\d+: left out: completed since it was imported, "
+                               f"but task {before['held']['id']} is held by a worker")
+        self.assertIn(f"{before['cancelled']['id']} has ended already: cancelled", cancelled)
+        after = self.by_text("ada")
+        self.assertEqual({text: each["state"] for text, each in after.items()},
+                         {"ran": "succeeded", "held": "running", "cancelled": "cancelled",
+                          "queued": "succeeded", "open": "queued"})
+        self.assertEqual(self.jack("result", after["queued"]["id"]), "theirs")
+        self.assertEqual(self.jack("result", after["ran"]["id"]), "ours\n")
+
+        go_on.open()
+        self.end(worker)
+        self.assertEqual(self.counts(status=8), NEW | {"already_there": 4, "skipped": 1})
+        self.assertEqual(self.jack("result", after["held"]["id"]), "ours\n")
+
+    def test_a_response_that_the_engine_does_not_take_is_left_out(self):
+        self.write("agent_tasks.json", {"ada": [
+            task("a", status="completed", response="x" * ((1 << 20) + 1)),
+            task("b", status="completed", response="x" * (9 << 20)), task("c")]})
+        complaints = self.complaints("shared")
+        self.assertIn("left out: the result has 1048577 bytes", complaints)
+        self.assertIn("left out: one request may have", complaints)
+        self.assertEqual(self.by_text("ada").keys(), {"c"})
 
     def test_agents_get_queues_of_other_names(self):
         self.write("tasks.json", [task("a"), task("b", assigned_to="Claude Code"),
@@ -269,12 +330,25 @@ class Large(Import):
         self.assertEqual(self.queued(), self.COUNT)
         self.assertEqual(self.counts(), NEW | {"already_there": self.COUNT})
 
-    def test_it_takes_seconds(self):
+    def timed(self, what, expected, *arguments):
         begun = time.monotonic()
-        self.assertEqual(self.counts(), NEW | {"imported": self.COUNT})
+        self.assertEqual(self.counts("shared", *arguments), NEW | expected)
         took = time.monotonic() - begun
-        print(f"{self.COUNT} entries in {took:.1f} s", flush=True)
+        print(f"{self.COUNT} entries, {what}: {took:.1f} s", flush=True)
         self.assertLess(took, 10)
+
+    def test_it_takes_seconds(self):
+        self.timed("dry run", {"imported": self.COUNT}, "--dry-run")
+        self.timed("new", {"imported": self.COUNT})
+        self.timed("again", {"already_there": self.COUNT})
+        entries = json.loads((self.folder / "shared/tasks.json").read_text())
+        for entry in entries[::2]:
+            entry |= {"status": "completed", "response": "done"}
+        self.write("tasks.json", entries)
+        there = {"already_there": self.COUNT}
+        self.timed("half of them completed", there | {"completed": self.COUNT // 2})
+        # It once asked for the state of each, which took half a minute.
+        self.timed("and again", there)
 
 
 if __name__ == "__main__":
