@@ -54,7 +54,7 @@ class LongAttempt(rig.CrashTest):
             part.wait()
             self.restart_by(self.running, number)
             shown = self.resumed(task)
-            self.assertEqual((shown["state"], shown["attempt"], shown["token"]), ("running", 1, token))
+            self.assertEqual((shown["state"], shown["attempt"], int(shown["token"])), ("running", 1, token))
             self.assertEqual(shown["attempts"], [])
         self.assertEqual(worker.wait(rig.PATIENCE), 0)
         shown = self.show(task)
