@@ -39,6 +39,13 @@ Json json_of(const AttemptRecord& attempt) {
   return json;
 }
 
+// Their values are bytes, unlike those of headers.
+Json json_of(const std::map<std::string, std::string>& annotations) {
+  Json json = Json::object();
+  for (const auto& [name, value] : annotations) json.set_bytes(name, value);
+  return json;
+}
+
 void set_status(Json& json, const TaskStatus& status) {
   json.set("attempt", status.attempt).set("cycle", status.cycle);
   json.set("submitted", date_text(status.submitted)).set("changed", date_text(status.changed));
@@ -53,7 +60,7 @@ void set_status(Json& json, const TaskStatus& status) {
   set_unless_empty(json, "error", status.error);
   if (status.output_bytes != 0) json.set("output_bytes", status.output_bytes);
   json.set("serial", status.serial);
-  if (!status.annotations.empty()) json.set("annotations", status.annotations);
+  if (!status.annotations.empty()) json.set("annotations", json_of(status.annotations));
 }
 
 void set_spec(Json& json, const TaskSpec& spec) {

@@ -136,6 +136,12 @@ std::string bytes_text(std::string_view title, std::string_view bytes, bool colo
   return text;
 }
 
+// Tasks per second. What has nearly faded is shown as nothing.
+Cell rate_cell(double per_second) {
+  if (per_second < 0.005) return Cell("0", Tone::faint);
+  return Cell(fmt::format("{:.{}f}", per_second, per_second < 10 ? 2 : 0));
+}
+
 }  // namespace
 
 WallTime date_of(Instant at) { return WallTime{Duration{at.ms}}; }
@@ -194,20 +200,26 @@ std::string queues_text(const std::vector<QueueStatus>& queues, const TableStyle
                {"STATE"},
                {"SCHEDULED", Align::right},
                {"QUEUED", Align::right},
+               {"OLDEST", Align::right},
                {"RUNNING", Align::right},
                {"SUCCEEDED", Align::right},
                {"FAILED", Align::right},
                {"CANCELLED", Align::right},
                {"EXPIRED", Align::right},
+               {"IN/S", Align::right},
+               {"OUT/S", Align::right},
                {"WAITING WORKERS", Align::right}});
   for (const QueueStatus& queue : queues) {
     const auto count = [](std::uint64_t value, Tone tone = Tone::plain) {
       return Cell(std::to_string(value), value == 0 ? Tone::faint : tone);
     };
     table.add({queue.name, queue.paused ? Cell("paused", Tone::bad) : Cell("open"),
-               count(queue.scheduled), count(queue.queued), count(queue.running, Tone::busy),
-               count(queue.succeeded, Tone::good), count(queue.failed, Tone::bad),
-               count(queue.cancelled), count(queue.expired, Tone::bad), count(queue.workers)});
+               count(queue.scheduled), count(queue.queued),
+               queue.queued == 0 ? Cell("-", Tone::faint) : Cell(short_text(queue.oldest)),
+               count(queue.running, Tone::busy), count(queue.succeeded, Tone::good),
+               count(queue.failed, Tone::bad), count(queue.cancelled),
+               count(queue.expired, Tone::bad), rate_cell(queue.arriving), rate_cell(queue.leaving),
+               count(queue.workers)});
   }
   return table.text(style);
 }

@@ -1,6 +1,10 @@
 // Tasks as people and programs see them.
+#include <algorithm>
 #include <chrono>
+#include <iterator>
+#include <sstream>
 #include <string>
+#include <vector>
 
 #include "apps/json.h"
 #include "apps/tasks/task_json.h"
@@ -61,6 +65,45 @@ TEST_CASE("an error that is no UTF-8 still makes valid JSON") {
   result.error = "bad \xff byte";
 
   CHECK_THAT(json_of(result).line(), test::ContainsSubstring("bad \xef\xbf\xbd byte"));
+}
+
+TEST_CASE("annotations are in the JSON of a task, and a token keeps all of its digits") {
+  Task task = failed_task();
+  task.status.state = TaskState::running;
+  task.status.token = {(1ull << 48) + 1};
+  task.status.annotations = {{"by", "ada"}, {"raw", "\xff"}};
+
+  const std::string json = json_of(task).line();
+
+  CHECK_THAT(json,
+             test::ContainsSubstring("\"annotations\":{\"by\":\"ada\",\"raw_base64\":\"/w==\"}"));
+  CHECK_THAT(json, test::ContainsSubstring("\"token\":\"281474976710657\""));
+}
+
+TEST_CASE("a queue shows how long its next task has waited, and what comes and goes") {
+  QueueStatus busy;
+  busy.name = "mail";
+  busy.queued = 2;
+  busy.oldest = std::chrono::seconds{90};
+  busy.arriving = 1.25;
+  busy.leaving = 12.4;
+  QueueStatus idle;
+  idle.name = "news";
+  idle.arriving = 0.001;
+
+  const std::string text = queues_text({busy, idle}, {});
+
+  const auto words = [&](std::size_t number) {
+    std::istringstream lines(text);
+    std::string line;
+    for (std::size_t i = 0; i <= number; ++i) std::getline(lines, line);
+    std::istringstream line_words(line);
+    return std::vector<std::string>(std::istream_iterator<std::string>(line_words), {});
+  };
+  CHECK(words(1) == std::vector<std::string>{"mail", "open", "0", "2", "1m", "30s", "0", "0", "0",
+                                             "0", "0", "1.25", "12", "0"});
+  CHECK(words(2) == std::vector<std::string>{"news", "open", "0", "0", "-", "0", "0", "0", "0", "0",
+                                             "0", "0", "0"});
 }
 
 TEST_CASE("a list of tasks has a line each, whatever is in them") {
