@@ -48,14 +48,15 @@ struct RevivedRow {
   Partition partition = 0;
 };
 
-// A finished task that is stored, or by the same flush: what is known of it has changed.
+// A finished task whose row is stored, or comes by the same flush: its status has changed. The row
+// keeps its spec, result and output, unless the task was removed.
 struct RestatedRow {
   TaskId id;
   Partition partition = 0;
   std::string_view queue;
   TaskState state = TaskState::succeeded;
   std::string_view status;
-  // Spec, result and output go, and it is listed no more. find() still has it.
+  // Spec, result and output go, and it is listed no more. find() still has it, for its id.
   bool removed = false;
 };
 
@@ -81,10 +82,11 @@ struct EventsRow {
   std::string_view bytes;  // encoded by engine/state/stored.h
 };
 
-// The ids of the tasks that were accepted from number `first` on, 16 bytes each.
+// The ids of the tasks that were accepted since the flush before, 16 bytes each, in the order of
+// their numbers (TaskStatus::serial), without gaps.
 struct NumbersRow {
-  std::uint64_t first = 0;
-  std::int64_t at_ms = 0;  // journal time
+  std::uint64_t first = 0;  // number of the first of them
+  std::int64_t at_ms = 0;   // journal time of the flush
   std::string_view ids;
 };
 
@@ -97,7 +99,8 @@ struct Flush {
   std::vector<RevivedRow> revived;
   std::vector<RestatedRow> restated;
   std::optional<NumbersRow> numbers;
-  // Numbers may go that are below the one and were given out before the other (journal time).
+  // Rows of numbers may go that are wholly below the one and were written before the other (journal
+  // time).
   std::uint64_t numbers_below = 0;
   std::int64_t numbers_before_ms = 0;
   std::vector<QueueRow> queues;
@@ -184,7 +187,7 @@ class Store {
   virtual Result<std::string> output(const TaskId& id, std::uint64_t offset,
                                      std::uint64_t bytes_max) = 0;
 
-  // The task with this number (NumbersRow).
+  // The task with this number (NumbersRow); it may be gone itself. Empty: no row has the number.
   virtual Result<std::optional<TaskId>> find_number(std::uint64_t number) = 0;
 
   // Blobs of EventsRow that hold entries after `entry`, oldest first, at most about `bytes_max` in

@@ -70,8 +70,8 @@ struct SubmitCommand {
 //   released   delay int|nil
 //   lost       error
 // Ends an attempt. `again`: the worker wants one more task for `pool`, honoured even if the settle
-// is refused. A token of 0, which no lease has, is a success without a lease: of a task that is due
-// and that nobody holds; it counts as an attempt.
+// is refused. A token of 0, which no lease has, is a success without a lease: of a task that nobody
+// holds, and that is queued or waits for its next attempt; it counts as an attempt.
 struct SettleCommand {
   TaskId task;
   LeaseToken token;
@@ -182,7 +182,8 @@ struct AnnotateCommand {
   std::vector<Change> changes;
 };
 
-// [18, id]: a finished task is forgotten but for its id.
+// [18, id]: a finished task counts as gone from now on; its id stays known, with the digest of its
+// spec.
 struct RemoveCommand {
   TaskId task;
 };

@@ -41,16 +41,20 @@ struct QueueStatus {
   std::uint64_t cancelled = 0;
   std::uint64_t expired = 0;
   std::uint64_t workers = 0;  // tasks that waiting workers would take at once
-  Duration oldest{0};         // for how long the one has waited that is handed out next
-  double arriving = 0;        // tasks per second that came of late, and
-  double leaving = 0;         // that ended
+  // For how long the one has been queued that is handed out next: the first of the most urgent. 0
+  // where none is queued.
+  Duration oldest{0};
+  // Tasks per second of late, as this engine saw them: submitted or retried, and ended in whatever
+  // way. Older ones count ever less: half as much for each 20 seconds or so.
+  double arriving = 0;
+  double leaving = 0;
 };
 
 struct ListFilter {
   std::string queue;               // empty: all
   std::optional<TaskState> state;  // none: all
-  std::string type;                // empty: all
-  TaskId parent{};                 // empty: all
+  std::string type;                // TaskSpec::type; empty: all
+  TaskId parent{};                 // TaskSpec::parent; empty: all
   bool finished_too = true;
   TaskId before{};                // only tasks older than this one: `next` of the page before
   std::uint32_t count_max = 100;  // at most 1,000
@@ -66,14 +70,14 @@ struct TaskPage {
 // What became of a task that was submitted together with others.
 struct Submitted {
   TaskId id;
-  bool repeated = false;  // it was there already
+  bool repeated = false;  // it was there already, and stays as it was
 };
 
-// A task that was done elsewhere.
+// A task that was done elsewhere. Dates and delays in its spec do not count any more.
 struct FinishedTask {
   TaskSpec spec;
-  std::string result;
-  std::string content_type;  // of the result
+  std::string result;        // at most Limits::result_bytes_max
+  std::string content_type;  // of the result; at most kShortTextBytesMax
 };
 
 // What has become elsewhere of a task that is here.
@@ -126,9 +130,15 @@ class Client {
 
   // The same for up to 1,000 tasks in one step; each has an outcome of its own. All in one entry
   // of the journal, so either none or all of those accepted survive a crash in the middle.
+  // Errors: for each task, those of submit(TaskSpec); for all of them
+  //         invalid_argument   more than 1,000 tasks, or more than 8 MiB
+  //         payload_too_large  more than one entry takes
   Result<std::vector<Result<Submitted>>> submit(std::span<const TaskSpec> specs);
 
-  // The same for tasks that are done: each is kept as succeeded at once and handed out to nobody.
+  // The same for tasks that are done, within the same bounds, results included: each is kept as
+  // succeeded at once and handed out to nobody. A reply that it asks for is made; limits on
+  // unfinished tasks do not apply. A repeat is told by the spec alone: a task that is there already
+  // keeps the result that it has, or has none yet.
   Result<std::vector<Result<Submitted>>> record(std::span<const FinishedTask> tasks);
 
   // The terminal outcome, waited for. A timeout of zero asks without waiting.
@@ -160,14 +170,21 @@ class Client {
   // Errors: not_found, failed_precondition (neither of these), queue_full
   Result<void> retry(const TaskId& task);
 
-  // Sets notes on a task, whatever state it is in; a value of nothing takes one away. At most
-  // kAnnotationsMax of kAnnotationBytesMax together.
-  // Errors: not_found, invalid_argument (a name that is none, too many)
+  // Sets notes on a task, whatever state it is in; a value of nothing takes one away. All changes
+  // count, or none; who sets a name last has it. Names have 1–kShortTextBytesMax bytes of UTF-8
+  // without control characters, values are bytes. A task has at most kAnnotationsMax of them, of
+  // kAnnotationBytesMax with their names.
+  // Errors: not_found
+  //         invalid_argument  a name that is none, or more than a task may have
   Result<void> annotate(const TaskId& task,
                         const std::map<std::string, std::optional<std::string>>& changes);
 
-  // A finished task is forgotten: payload, result, output. Its id stays taken.
-  // Errors: not_found, failed_precondition (it has not ended)
+  // A finished task is no longer found by anybody; payload, result, output and notes go. Its id
+  // stays taken, so that a repeat of its submit is still recognised. docs/guarantees.md says what
+  // else stays, and for how long.
+  // Errors: not_found            also where it was removed already: so where the answer was lost in
+  //                              a reconnect and the call was repeated
+  //         failed_precondition  it has not ended: cancel it first
   Result<void> remove(const TaskId& task);
 
   // A paused queue hands nothing out; what runs goes on, submits are accepted.

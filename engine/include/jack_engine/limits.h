@@ -55,19 +55,21 @@ inline constexpr std::size_t kQueuesPerWorkerMax = 64;
 inline constexpr std::size_t kFollowUpsMax = 1000;  // submits in one settle
 inline constexpr std::size_t kAttemptRecordsMax = 16;
 inline constexpr std::size_t kAnnotationsMax = 64;  // of one task; invalid_argument
-inline constexpr std::size_t kAnnotationBytesMax = 64u
-                                                   << 10;  // names and values together; the same
-inline constexpr std::size_t kOtherIdsMax = 8;             // of one submit; invalid_argument
+// Names and values of the annotations of one task together; invalid_argument
+inline constexpr std::size_t kAnnotationBytesMax = 64u << 10;
+// Under which one task may have been submitted before; invalid_argument
+inline constexpr std::size_t kOtherIdsMax = 8;
 
 // Bounds of one engine's front: they only refuse, and so may differ between engines.
 struct SessionLimits {
   std::uint32_t sessions_max = 16'384;       // refused at hello
   std::uint32_t credit_max = 1000;           // of one worker; clamped
-  std::uint32_t batch_tasks_max = 1000;      // invalid_argument
-  std::uint64_t batch_bytes_max = 8u << 20;  // invalid_argument
+  std::uint32_t batch_tasks_max = 1000;      // items of one message; invalid_argument
+  std::uint64_t batch_bytes_max = 8u << 20;  // specs and results of a submit; invalid_argument
   Duration lease_default{30'000};
-  Duration lease_min{1000};                          // clamped
-  Duration lease_max{std::chrono::hours{12}};        // of one extension; clamped
+  Duration lease_min{1000};                    // clamped
+  Duration lease_max{std::chrono::hours{12}};  // of one extension; clamped
+  // Not of sessions in the engine's process, which may stand for many that have their own bounds.
   std::uint32_t waits_per_session_max = 10'000;      // rate_limited
   std::uint32_t watches_per_session_max = 64;        // rate_limited
   std::uint32_t subscriptions_per_session_max = 64;  // rate_limited

@@ -101,10 +101,10 @@ struct AttemptRecord {
 // What has happened to a task so far, as its engine sees it.
 struct TaskStatus {
   TaskState state = TaskState::queued;
-  std::uint64_t serial = 0;   // its number in order of acceptance
+  std::uint64_t serial = 0;   // its number: its place in the order of acceptance, from 1
   std::uint32_t attempt = 0;  // attempts counted so far in this cycle, the running one included
   std::uint32_t cycle = 1;    // 1, and one more for each explicit retry
-  LeaseToken token;           // of the running or the last attempt
+  LeaseToken token;           // of the running or the last attempt; none yet: kNoLease
   Instant submitted;
   Instant changed;             // when it got into its present state
   std::optional<Instant> due;  // when a scheduled task becomes queued
@@ -115,7 +115,9 @@ struct TaskStatus {
   std::string worker;              // who runs it, where this engine knows
   std::string error;               // of the last attempt that failed, or why it was cancelled
   std::vector<AttemptRecord> attempts;
-  std::map<std::string, std::string> annotations;  // what people and programs noted on it
+  // What people and programs noted on it: at most kAnnotationsMax names with their values, which
+  // are bytes.
+  std::map<std::string, std::string> annotations;
 };
 
 // A task as read back: its spec and its status. `payload` is empty unless it was asked for.
@@ -137,7 +139,7 @@ struct TaskResult {
 enum class EventKind : std::uint8_t {
   submitted = 1,
   queued = 2,   // became due, or came back by a release
-  started = 3,  // an attempt was handed out
+  started = 3,  // an attempt was handed out, or begins without a lease and succeeds at once
   progressed = 4,
   output = 5,
   attempt_failed = 6,  // and another will follow; `text` is the error
@@ -149,8 +151,8 @@ enum class EventKind : std::uint8_t {
   retried = 12,  // by hand: a new cycle
   queue_paused = 13,
   queue_resumed = 14,
-  annotated = 15,
-  removed = 16,  // by hand: nothing of it is kept but its id
+  annotated = 15,  // its notes have changed: TaskStatus::annotations has them
+  removed = 16,    // by hand: it is no longer found, but its id stays taken
 };
 std::string_view name_of(EventKind kind);
 // Whether its task is in a terminal state from there on.
