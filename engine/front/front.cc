@@ -25,6 +25,7 @@ wire::Correlation correlation_of(const wire::Request& request) {
 bool grows(const wire::Request& request) {
   return std::holds_alternative<wire::Submit>(request) ||
          std::holds_alternative<wire::Retry>(request) ||
+         std::holds_alternative<wire::Annotate>(request) ||
          std::holds_alternative<wire::Output>(request) ||
          std::holds_alternative<wire::Progress>(request);
 }
@@ -154,6 +155,9 @@ void Front::end_session(const Now& now, Session& session, std::optional<Duration
     if (lease.stage == HeldLease::Stage::assigned) {
       release(lease.task, lease.token, lease.pool->number, out);
       leases_.erase(lease);
+    } else if (lease.ends_by_itself()) {
+      // Its worker is somebody else, who may live.
+      part_from_session(now, lease, Duration::max());
     } else if (lease.stage == HeldLease::Stage::held && !grace) {
       lose(lease, why, out);
       Leases::give(lease, nullptr);

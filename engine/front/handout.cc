@@ -193,6 +193,7 @@ void Front::end_at(HeldLease& lease, SteadyTime at) {
 
 void Front::on_assigned(const Assignment& assignment, Output& out) {
   WorkerPool* pool = leaving_ ? nullptr : pools_.find(assignment.pool);
+  const std::size_t taken_before = taken_.size();
   Subscription* subscription = pool == nullptr ? nullptr : receiver_of(assignment, *pool);
   if (subscription == nullptr) {
     // Nobody has seen it, so nobody is to blame.
@@ -201,18 +202,20 @@ void Front::on_assigned(const Assignment& assignment, Output& out) {
   }
   HeldLease& lease = leases_.add(assignment.task, assignment.token, *pool);
   lease.attempt = assignment.attempt;
+  lease.used_credit = taken_.size() == taken_before;
   Leases::give(lease, subscription);
   assigned_.push_back({assignment.token, subscription->session->id});
 }
 
 // Whoever chose the task, or whose turn it is.
 Subscription* Front::receiver_of(const Assignment& assignment, WorkerPool& pool) {
-  for (const Taken& taken : taken_) {
-    if (taken.lease.task != assignment.task) continue;
-    Session* session = sessions_.find(taken.session);
-    return session == nullptr ? nullptr : session->subscription(taken.lease.subscription);
-  }
-  return WorkerPools::next(pool);
+  const auto is_it = [&](const Taken& taken) { return taken.lease.task == assignment.task; };
+  const auto taken = std::find_if(taken_.begin(), taken_.end(), is_it);
+  if (taken == taken_.end()) return WorkerPools::next(pool);
+  Session* session = sessions_.find(taken->session);
+  const std::uint32_t number = taken->lease.subscription;
+  taken_.erase(taken);  // later in the entry somebody else may get it
+  return session == nullptr ? nullptr : session->subscription(number);
 }
 
 // The pools close first, so that no task comes back by its own release.
@@ -250,8 +253,9 @@ void Front::end_lease(HeldLease& lease, Outcome outcome, std::string reason, Out
   } else if (lease.stage == HeldLease::Stage::assigned) {
     // The worker never saw it: what it takes is as before.
     Subscription& subscription = *lease.subscription;
+    const std::int64_t used = lease.used_credit ? 1 : 0;
     leases_.erase(lease);
-    const std::int64_t change = WorkerPools::change_credit(subscription, 1, limits_.credit_max);
+    const std::int64_t change = WorkerPools::change_credit(subscription, used, limits_.credit_max);
     if (change != 0) {
       out.commands.add_own(Pending::Kind::pool, WantCommand{subscription.pool->number, change});
     }

@@ -26,6 +26,7 @@ struct HeldLease {
   std::uint32_t attempt = 0;
   Stage stage = Stage::assigned;
   bool again_said = false;               // once only, however often its settle comes
+  bool used_credit = true;               // false: its worker chose the task
   Duration lease{0};                     // how long its session may be silent
   SteadyTime since;                      // handed out or extended, on the clock of hearing
   SteadyTime until;                      // where it ends by itself: when

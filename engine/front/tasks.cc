@@ -126,7 +126,7 @@ void Front::on(const Now&, Session& session, const wire::Retry& message, Output&
 }
 
 void Front::on(const Now&, Session& session, const wire::Annotate& message, Output& out) {
-  if (refuse_change(session, message.correlation, Taking::settles, out)) return;
+  if (refuse_change(session, message.correlation, Taking::all, out)) return;
   if (refuse_batch(session, message.correlation, message.items.size(), out)) return;
   out.commands.begin(Pending::Kind::change, session.id, message.correlation);
   for (const wire::Annotate::Item& item : message.items) {
@@ -254,9 +254,11 @@ void Front::tell_waiting(const Outcomes& outcomes, Output& out) {
     if (!ends_task(event.kind) || !waits_.has(event.task)) continue;
     // A retry in the same entry has begun it anew: then they go on waiting.
     const std::optional<TaskState> state = state_.state_of(event.task);
-    if (!state || !is_terminal(*state)) continue;
+    if (state && !is_terminal(*state)) continue;
     waits_.take(event.task, [&](const Wait& wait) {
-      send_result(wait.session->id, wait.correlation, event.task, out);
+      if (send_result(wait.session->id, wait.correlation, event.task, out)) return;
+      refuse(wait.session->id, wait.correlation,
+             {Code::not_found, "the task has ended, and was removed at once"}, out);
     });
   }
 }

@@ -122,13 +122,15 @@ Result<CommandOutcome> State::apply(const EntryHeader& header, const TakeCommand
   }
   TaskRecord& task = tasks_[slot];
   if (is_terminal(task.state)) return ended_already(command.task, task.state);
-  if (task.state != TaskState::queued || queues_[task.queue].paused ||
-      task.expires <= register_.now) {
-    const bool paused = task.state == TaskState::queued && queues_[task.queue].paused;
+  const bool expired = task.expires <= register_.now;
+  const bool paused = queues_[task.queue].paused;
+  if (task.state != TaskState::queued || paused || expired) {
+    const std::string_view why = task.state != TaskState::queued ? name_of(task.state)
+                                 : expired                       ? "expired"
+                                           : "queued, and its queue is paused";
     return CommandOutcome{
         Code::failed_precondition,
-        "task " + to_string(command.task) + " cannot be taken: it is " +
-            std::string(paused ? "queued, and its queue is paused" : name_of(task.state))};
+        "task " + to_string(command.task) + " cannot be taken: it is " + std::string(why)};
   }
   unlist(slot);
   begin_attempt(slot, *pool);

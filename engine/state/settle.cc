@@ -180,7 +180,7 @@ Result<std::optional<CommandOutcome>> State::follow_up_refusal(const SettleComma
     if (!first && twin->second != digest) {
       return refused(i + 1, {Code::already_exists, "its id is that of another follow-up"});
     }
-    Result<std::optional<CommandOutcome>> known = find_submitted(id, digest);
+    Result<std::optional<CommandOutcome>> known = find_repeated(command.follow_ups[i], id);
     if (!known) return known.error();
     if (*known && (*known)->code != Code::ok) return refused(i + 1, **known);
     if (*known || !first) continue;

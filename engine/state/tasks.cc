@@ -180,9 +180,15 @@ Result<CommandOutcome> State::apply(const RemoveCommand& command) {
   if (*archived) slot = bring_back(command.task, **std::move(archived));
   restate(slot);
   TaskExtras& extras = tasks_[slot].more();
-  extras.removed = true;
-  extras.annotations.clear();
-  extras.error.clear();
+  TaskExtras bare;
+  bare.removed = true;
+  bare.revived = extras.revived;
+  bare.finished_in = extras.finished_in;
+  bare.restated = extras.restated;
+  bare.result_stored = extras.result_stored;
+  extras = std::move(bare);
+  bytes_of(slot).content_type = {};
+  bytes_of(slot).worker = {};
   emit(EventKind::removed, slot);
   return CommandOutcome{};
 }

@@ -166,6 +166,43 @@ TEST_CASE("leases that a session holds for others outlive their engine, unlike i
   CHECK(jack.result(task) == "done");
 }
 
+TEST_CASE("leases that a session holds for others outlive the session") {
+  Harness jack;
+  const TaskId task = jack.submit("mail", "a");
+  Gateway gateway(jack);
+  gateway.take(task);
+  const LeaseToken token = gateway.session.take_deliveries().at(0).token;
+  gateway.session.say(wire::Bye{9});
+  jack.advance(20s);
+  CHECK(jack.state(task) == TaskState::running);
+  Gateway again(jack);
+  CHECK(again.settle(task, token) == Code::ok);
+}
+
+TEST_CASE("a chosen task that is cancelled at once costs and gives no credit") {
+  Harness jack;
+  const TaskId task = jack.submit("mail", "a");
+  RawSession session(jack);
+  REQUIRE(session.work(1, 0, {"mail"}) == Code::ok);
+  session.say(wire::Take{2, 1, {task}});
+  session.say(wire::Cancel{3, {task}, "no"});
+  jack.submit("mail", "b");
+  CHECK(session.take_deliveries().empty());
+  CHECK(workers_of(jack, "mail") == 0);
+}
+
+TEST_CASE("who waits for a task that is cancelled and removed at once is told") {
+  Harness jack;
+  const TaskId task = jack.submit("mail", "a");
+  RawSession session(jack);
+  session.say(wire::Wait{3, task, 1h});
+  CHECK(session.next() == nullptr);
+  RawSession other(jack);
+  other.say(wire::Cancel{4, {task}, "no"});
+  other.say(wire::Remove{5, {task}});
+  CHECK(session.expect_code() == Code::not_found);
+}
+
 TEST_CASE("a subscription ends when nothing has come by it") {
   Harness jack;
   const TaskId task = jack.submit("mail", "a");

@@ -243,6 +243,47 @@ TEST_CASE("a removed task is gone but for its id, wherever it was") {
   CHECK(journal.machine().store().result(spec.id).value() == std::nullopt);
 }
 
+TEST_CASE("a removed task keeps nothing that was said of it") {
+  Journal journal;
+  TaskSpec spec = journal.spec("mail");
+  spec.headers = {{"secret", "x"}};
+  spec.reply_to = "answers";
+  spec.max_attempts = 1;
+  journal.submit(spec);
+  journal.open_pool(1, {"mail"}, 1);
+  const LeaseToken token = journal.status(spec.id).token;
+  journal.write(ProgressCommand{spec.id, token, 500, "half a secret"});
+  journal.settle(spec.id, token, Outcome::failed, "a secret error");
+  annotate(journal, spec.id, {{"note", "a secret note"}});
+
+  journal.write(RemoveCommand{spec.id});
+  journal.machine().flush();
+
+  const auto stored = journal.machine().store().find(spec.id).value();
+  REQUIRE(stored);
+  CHECK(stored->status.find("secret") == std::string::npos);
+}
+
+TEST_CASE("a follow-up that is another task under one of its other ids refuses the settle") {
+  Journal journal;
+  const TaskSpec there = queued(journal);
+  TaskSpec next = there;
+  next.id = journal.next_id();
+  next.payload = "something else";
+  const TaskSpec held = journal.spec("held");
+  journal.submit(held);
+  journal.open_pool(1, {"held"}, 1);
+  const std::string bytes = encoded(next);
+  SettleCommand settle;
+  settle.task = held.id;
+  settle.token = journal.status(held.id).token;
+  settle.follow_ups = {{bytes}};
+  settle.follow_ups.front().other_ids = {there.id};
+
+  CHECK(journal.write(settle).commands.front().code == Code::already_exists);
+  CHECK(journal.status(held.id).state == TaskState::running);
+}
+
 TEST_CASE("a note on a finished task does not keep it from being retried") {
   Journal journal;
   const TaskSpec spec = queued(journal);
