@@ -1,7 +1,9 @@
 // How many tasks come to each queue and leave it, of late.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <iterator>
@@ -41,8 +43,8 @@ class Rate {
 // Pure, not thread-safe. Beside the state: it is about this engine's present and decides nothing.
 class QueueRates {
  public:
-  void on_arrival(std::string_view queue, SteadyTime now) { of(queue).arriving.add(now); }
-  void on_leaving(std::string_view queue, SteadyTime now) { of(queue).leaving.add(now); }
+  void on_arrival(std::string_view queue, SteadyTime now) { of(queue, now).arriving.add(now); }
+  void on_leaving(std::string_view queue, SteadyTime now) { of(queue, now).leaving.add(now); }
 
   // In thousandths.
   std::uint64_t arriving_milli(std::string_view queue, SteadyTime now) {
@@ -51,16 +53,6 @@ class QueueRates {
   std::uint64_t leaving_milli(std::string_view queue, SteadyTime now) {
     return milli(queue, &Rates::leaving, now);
   }
-
-  // Queues for which nothing came or left lately make room.
-  void forget_idle(SteadyTime now) {
-    for (auto queue = rates_.begin(); queue != rates_.end();) {
-      Rates& rates = queue->second;
-      const bool idle = rates.arriving.per_second(now) + rates.leaving.per_second(now) < 1e-4;
-      queue = idle ? rates_.erase(queue) : std::next(queue);
-    }
-  }
-  std::size_t size() const { return rates_.size(); }
 
  private:
   struct Rates {
@@ -71,9 +63,24 @@ class QueueRates {
     using is_transparent = void;
   };
 
-  Rates& of(std::string_view queue) {
+  // Queues for which nothing came or left lately make room, whenever there are twice as many as
+  // were left the last time: so that a task costs the same, however many queues there are.
+  void forget_idle(SteadyTime now) {
+    for (auto queue = rates_.begin(); queue != rates_.end();) {
+      Rates& rates = queue->second;
+      const bool idle = rates.arriving.per_second(now) + rates.leaving.per_second(now) < 1e-4;
+      queue = idle ? rates_.erase(queue) : std::next(queue);
+    }
+  }
+
+  Rates& of(std::string_view queue, SteadyTime now) {
     const auto found = rates_.find(queue);
-    return found != rates_.end() ? found->second : rates_[std::string(queue)];
+    if (found != rates_.end()) return found->second;
+    if (rates_.size() >= forget_at_) {
+      forget_idle(now);
+      forget_at_ = std::max(kKept, 2 * rates_.size());
+    }
+    return rates_[std::string(queue)];
   }
   std::uint64_t milli(std::string_view queue, Rate Rates::*which, SteadyTime now) {
     const auto found = rates_.find(queue);
@@ -81,7 +88,10 @@ class QueueRates {
     return static_cast<std::uint64_t>(1000 * (found->second.*which).per_second(now));
   }
 
+  static constexpr std::size_t kKept = 1000;
+
   std::unordered_map<std::string, Rates, Hash, std::equal_to<>> rates_;
+  std::size_t forget_at_ = kKept;
 };
 
 }  // namespace jack

@@ -11,9 +11,6 @@ namespace {
 constexpr std::size_t kEventsBytesMax = 64u << 10;
 constexpr std::uint32_t kWatchCreditMax = 1000;
 
-// Queues whose rates are remembered although nothing may happen in them.
-constexpr std::size_t kRatesKept = 1000;
-
 // The end of what lies before an event.
 Position before(const Position& at) {
   if (at.ordinal > 0) return {at.entry, at.ordinal - 1};
@@ -136,7 +133,6 @@ void Front::note_events(const Now& now, const std::vector<EventView>& events) {
     }
     if (watches_.size() > 0) watches_.on_event(event);
   }
-  if (rates_.size() > 2 * kRatesKept) rates_.forget_idle(now.steady);
 }
 
 void Front::serve_watches(const Now& now, Output& out) {
