@@ -113,15 +113,14 @@ CommandOutcome State::apply(const EntryHeader& header, const ResumeCommand& comm
 Result<CommandOutcome> State::apply(const EntryHeader& header, const TakeCommand& command) {
   const auto pool = pool_of(header.incarnation, command.pool);
   if (!pool) return no_pool(command.pool);
-  const Slot slot = retained_slot(command.task);
-  if (slot == kNoSlot) {
-    Result<std::optional<Archived>> archived = find_archived(command.task);
-    if (!archived) return archived.error();
-    if (!*archived) return not_found(command.task);
-    return ended_already(command.task, (*archived)->task.record.state);
+  Result<Kept> kept = find_kept(command.task);
+  if (!kept) return kept.error();
+  if (!kept->exists()) return not_found(command.task);
+  if (is_terminal(record_of(*kept).state)) {
+    return ended_already(command.task, record_of(*kept).state);
   }
+  const Slot slot = kept->slot;
   TaskRecord& task = tasks_[slot];
-  if (is_terminal(task.state)) return ended_already(command.task, task.state);
   const bool expired = task.expires <= register_.now;
   const bool paused = queues_[task.queue].paused;
   if (task.state != TaskState::queued || paused || expired) {

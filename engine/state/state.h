@@ -230,6 +230,17 @@ class State {
   };
   Result<std::optional<Archived>> find_archived(const TaskId& id);
   Slot bring_back(const TaskId& id, Archived archived);
+
+  // A task that can still be read: in memory, or finished and in the store alone.
+  struct Kept {
+    Slot slot = kNoSlot;
+    std::optional<Archived> archived{};
+
+    bool exists() const { return slot != kNoSlot || archived; }
+  };
+  Result<Kept> find_kept(const TaskId& id);
+  const TaskRecord& record_of(const Kept& kept) const;
+  Slot into_memory(const TaskId& id, Kept kept);
   void restate(Slot slot);
 
   // handout.cc: queues, pools, assignment

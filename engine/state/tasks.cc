@@ -15,18 +15,14 @@ CommandOutcome State::ended_already(const TaskId& id, TaskState state) {
 }
 
 Result<CommandOutcome> State::apply(const CancelCommand& command) {
-  const Slot slot = retained_slot(command.task);
-  if (slot == kNoSlot) {
-    Result<std::optional<Archived>> archived = find_archived(command.task);
-    if (!archived) return archived.error();
-    if (!*archived) return not_found(command.task);
-    const TaskState state = (*archived)->task.record.state;
-    if (state == TaskState::cancelled) return CommandOutcome{Code::ok, {}, true};
-    return ended_already(command.task, state);
-  }
+  Result<Kept> kept = find_kept(command.task);
+  if (!kept) return kept.error();
+  if (!kept->exists()) return not_found(command.task);
+  const TaskState state = record_of(*kept).state;
+  if (state == TaskState::cancelled) return CommandOutcome{Code::ok, {}, true};
+  if (is_terminal(state)) return ended_already(command.task, state);
+  const Slot slot = kept->slot;
   TaskRecord& task = tasks_[slot];
-  if (task.state == TaskState::cancelled) return CommandOutcome{Code::ok, {}, true};
-  if (is_terminal(task.state)) return ended_already(command.task, task.state);
 
   const std::string_view reason =
       command.reason.substr(0, static_cast<std::size_t>(register_.limits.error_bytes_max));
@@ -46,20 +42,18 @@ Result<CommandOutcome> State::apply(const CancelCommand& command) {
 }
 
 Result<CommandOutcome> State::apply(const RetryCommand& command) {
-  Slot slot = retained_slot(command.task);
-  Result<std::optional<Archived>> archived = std::optional<Archived>();
-  if (slot == kNoSlot) archived = find_archived(command.task);
-  if (!archived) return archived.error();
-  if (slot == kNoSlot && !*archived) return not_found(command.task);
-  const TaskState state = *archived ? (*archived)->task.record.state : tasks_[slot].state;
-  const std::uint32_t queue = *archived ? (*archived)->task.record.queue : tasks_[slot].queue;
+  Result<Kept> kept = find_kept(command.task);
+  if (!kept) return kept.error();
+  if (!kept->exists()) return not_found(command.task);
+  const TaskState state = record_of(*kept).state;
+  const std::uint32_t queue = record_of(*kept).queue;
   if (!is_terminal(state) || state == TaskState::succeeded) {
     return CommandOutcome{Code::failed_precondition,
                           "task " + to_string(command.task) + " is " + std::string(name_of(state)) +
                               "; only failed, cancelled and expired tasks can be retried"};
   }
   if (auto refusal = queue_refusal(queues_[queue].name, 1, 1)) return *refusal;
-  if (*archived) slot = bring_back(command.task, **std::move(archived));
+  const Slot slot = into_memory(command.task, *std::move(kept));
   TaskRecord& task = tasks_[slot];
   if (!task.dirty || (task.extras && task.extras->restated)) {
     // Its finished row is in the store, or is being written by the present cut; the next one moves
@@ -96,6 +90,24 @@ Result<std::optional<State::Archived>> State::find_archived(const TaskId& id) {
   return Found({(*stored)->partition, std::move((*stored)->status), *std::move(task)});
 }
 
+Result<State::Kept> State::find_kept(const TaskId& id) {
+  Kept kept;
+  kept.slot = retained_slot(id);
+  if (kept.slot != kNoSlot) return kept;
+  Result<std::optional<Archived>> archived = find_archived(id);
+  if (!archived) return archived.error();
+  kept.archived = *std::move(archived);
+  return kept;
+}
+
+const TaskRecord& State::record_of(const Kept& kept) const {
+  return kept.archived ? kept.archived->task.record : tasks_[kept.slot];
+}
+
+Slot State::into_memory(const TaskId& id, Kept kept) {
+  return kept.archived ? bring_back(id, *std::move(kept.archived)) : kept.slot;
+}
+
 // Still in its terminal state, and as if nothing of it had changed.
 Slot State::bring_back(const TaskId& id, Archived archived) {
   const Slot slot = tasks_.insert(id);
@@ -126,14 +138,11 @@ void State::restate(Slot slot) {
 }
 
 Result<CommandOutcome> State::apply(const AnnotateCommand& command) {
-  Slot slot = retained_slot(command.task);
-  Result<std::optional<Archived>> archived = std::optional<Archived>();
-  if (slot == kNoSlot) archived = find_archived(command.task);
-  if (!archived) return archived.error();
-  if (slot == kNoSlot && !*archived) return not_found(command.task);
+  Result<Kept> kept = find_kept(command.task);
+  if (!kept) return kept.error();
+  if (!kept->exists()) return not_found(command.task);
 
-  const TaskExtras* const before =
-      *archived ? (*archived)->task.record.extras.get() : tasks_[slot].extras.get();
+  const TaskExtras* const before = record_of(*kept).extras.get();
   auto annotations = before == nullptr ? decltype(TaskExtras::annotations)() : before->annotations;
   for (const AnnotateCommand::Change& change : command.changes) {
     if (change.name.empty() || change.name.size() > kShortTextBytesMax ||
@@ -158,7 +167,7 @@ Result<CommandOutcome> State::apply(const AnnotateCommand& command) {
                               " bytes together, this one would have " +
                               std::to_string(annotations.size()) + " of " + std::to_string(bytes)};
   }
-  if (*archived) slot = bring_back(command.task, **std::move(archived));
+  const Slot slot = into_memory(command.task, *std::move(kept));
   restate(slot);
   tasks_[slot].more().annotations = std::move(annotations);
   emit(EventKind::annotated, slot);
@@ -166,18 +175,15 @@ Result<CommandOutcome> State::apply(const AnnotateCommand& command) {
 }
 
 Result<CommandOutcome> State::apply(const RemoveCommand& command) {
-  Slot slot = retained_slot(command.task);
-  Result<std::optional<Archived>> archived = std::optional<Archived>();
-  if (slot == kNoSlot) archived = find_archived(command.task);
-  if (!archived) return archived.error();
-  if (slot == kNoSlot && !*archived) return not_found(command.task);
-  if (!*archived && !is_terminal(tasks_[slot].state)) {
+  Result<Kept> kept = find_kept(command.task);
+  if (!kept) return kept.error();
+  if (!kept->exists()) return not_found(command.task);
+  if (const TaskState state = record_of(*kept).state; !is_terminal(state)) {
     return CommandOutcome{Code::failed_precondition,
-                          "task " + to_string(command.task) + " is " +
-                              std::string(name_of(tasks_[slot].state)) +
+                          "task " + to_string(command.task) + " is " + std::string(name_of(state)) +
                               "; only finished tasks can be removed: cancel it first"};
   }
-  if (*archived) slot = bring_back(command.task, **std::move(archived));
+  const Slot slot = into_memory(command.task, *std::move(kept));
   restate(slot);
   TaskExtras& extras = tasks_[slot].more();
   TaskExtras bare;
