@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -121,6 +122,7 @@ struct StoredTask {
   bool finished = false;
   Partition partition = 0;
   std::string status;
+  std::string queue;
 };
 
 // What a store yields when an engine opens it, one row at a time.
@@ -140,6 +142,8 @@ struct ListQuery {
   bool finished_too = true;
   TaskId before{};  // newest first: tasks with a smaller id than this; empty: all
   std::uint32_t count_max = 100;
+  // Only tasks of queues of which this is true; empty: all.
+  std::function<bool(std::string_view queue)> shows{};
 };
 
 struct ListedTask {

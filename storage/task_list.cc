@@ -90,6 +90,7 @@ TaskList::Source* TaskList::newest() {
 bool TaskList::fits(const Source& source) const {
   if (source.removed) return false;
   if (query_.state && *query_.state != source.state) return false;
+  if (query_.shows && !query_.shows(source.queue)) return false;
   return query_.queue.empty() || query_.queue == source.queue;
 }
 

@@ -172,7 +172,9 @@ Result<std::optional<TaskReader::Found>> TaskReader::find_finished(const TaskId&
     const Result<std::optional<std::string_view>> value = unseal(*select, 0, what, id);
     if (!value) return value.error();
     if (!*value) return std::optional<Found>();
-    return std::optional(Found{partition, std::string(**value)});
+    Found found{partition, std::string(**value), {}};
+    if (what == Sealed::status) found.queue = select->bytes(3);
+    return std::optional(std::move(found));
   }
   return std::optional<Found>();
 }
@@ -196,13 +198,14 @@ Result<std::optional<StoredTask>> TaskReader::find(const TaskId& id, const Parti
     if (*row) {
       const Result<std::string_view> status = unseal_some(live_, 0, Sealed::status, id);
       if (!status) return status.error();
-      return std::optional(StoredTask{false, 0, std::string(*status)});
+      return std::optional(StoredTask{false, 0, std::string(*status), std::string(live_.bytes(3))});
     }
   }
   Result<std::optional<Found>> found = find_finished(id, Sealed::status, partitions);
   if (!found) return found.error();
   if (!*found) return std::optional<StoredTask>();
-  return std::optional(StoredTask{true, (*found)->partition, std::move((*found)->bytes)});
+  return std::optional(StoredTask{true, (*found)->partition, std::move((*found)->bytes),
+                                  std::move((*found)->queue)});
 }
 
 Result<std::optional<std::string>> TaskReader::spec(const TaskId& id,

@@ -53,6 +53,7 @@ class TaskReader {
   struct Found {
     Partition partition = 0;
     std::string bytes;
+    std::string queue;  // with a status
   };
   Result<std::optional<Found>> find_finished(const TaskId& id, Sealed what,
                                              const Partitions& partitions);

@@ -112,6 +112,29 @@ void log_last_stop(const EngineOptions& options, const Parts& parts) {
               "the engine did not stop in order the last time: recovering from the journal");
 }
 
+// What the keys of a list allow; made anew where the list has changed.
+class RightsSource {
+ public:
+  explicit RightsSource(std::shared_ptr<wire::KeyRing> keys) : keys_(std::move(keys)) {}
+
+  std::shared_ptr<const RightsTable> operator()() {
+    std::shared_ptr<const wire::KeyTable> list = keys_->last_table();
+    if (list == list_) return rights_;
+    list_ = std::move(list);
+    auto rights = std::make_shared<RightsTable>();
+    for (const wire::Key& key : list_->keys()) {
+      if (!key.revoked) rights->add(key.name, key.rights, key.expires);
+    }
+    rights_ = std::move(rights);
+    return rights_;
+  }
+
+ private:
+  std::shared_ptr<wire::KeyRing> keys_;
+  std::shared_ptr<const wire::KeyTable> list_;
+  std::shared_ptr<const RightsTable> rights_;
+};
+
 std::string joined(const std::vector<std::string>& texts) {
   std::string all;
   for (const std::string& text : texts) {
@@ -138,7 +161,7 @@ class Engine::Impl {
  private:
   // The engine's thread. Tells `opened` when it takes work, or why it does not.
   void run(std::promise<Result<void>> opened);
-  LoopOptions loop_options(const Parts& parts) const;
+  LoopOptions loop_options(const Parts& parts, std::shared_ptr<wire::KeyRing> keys) const;
 
   const EngineOptions options_;
   const std::unique_ptr<zmq::context_t> context_;
@@ -171,7 +194,8 @@ void Engine::Impl::stop() {
   context_->shutdown();  // calls of clients and workers in this process end as stopped
 }
 
-LoopOptions Engine::Impl::loop_options(const Parts& parts) const {
+LoopOptions Engine::Impl::loop_options(const Parts& parts,
+                                       std::shared_ptr<wire::KeyRing> keys) const {
   LoopOptions loop;
   loop.engine = parts.engine;
   loop.new_incarnation = random_id;
@@ -179,6 +203,7 @@ LoopOptions Engine::Impl::loop_options(const Parts& parts) const {
   loop.limits = options_.limits;
   loop.keep_journal = options_.keep_journal;
   loop.longest_sleep = Driver::kLongestSleep;
+  loop.rights = RightsSource(std::move(keys));
   loop.facts = {{"transport", options_.transport}, {"endpoints", joined(endpoints_)}};
   loop.log = options_.log;
   return loop;
@@ -214,7 +239,8 @@ void Engine::Impl::run(std::promise<Result<void>> opened) {
 
   Loop::Phase end = Loop::Phase::stopped;
   {
-    Loop loop({clock, *parts->transport, *parts->store, **router}, loop_options(*parts));
+    Loop loop({clock, *parts->transport, *parts->store, **router},
+              loop_options(*parts, router_options.keys));
     Driver driver({clock, *parts->transport, *parts->store, **router, wake_, loop});
     Result<void> started = driver.start();
     if (started && parts->directory) started = parts->directory->begin_run();
@@ -243,9 +269,9 @@ Engine::Engine(Engine&&) noexcept = default;
 Engine& Engine::operator=(Engine&&) noexcept = default;
 Engine::~Engine() = default;
 
-Result<Link> Attach::link(Engine& engine, std::string name) {
+Result<Link> Attach::link(Engine& engine, std::string name, std::string key) {
   return Link::open(wire::route_within(engine.impl_->context(), wire::Router::kInProcess),
-                    std::move(name));
+                    std::move(name), std::move(key));
 }
 
 Result<Client> Engine::client() {

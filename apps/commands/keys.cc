@@ -377,10 +377,12 @@ Command keys_command() {
       .above_zero()
       .flag("--json", flags->json, "print JSON")
       .details(
-          "The list of keys is the file DIR/keys/allowed, which a running engine reads anew when "
-          "it has changed. A key has scopes, none of which implies another, on the queues whose "
-          "names match one of its patterns, where * stands for any characters. --scope and --queue "
-          "may be given several times.")
+          "The list of keys is the file DIR/keys/allowed. A running engine reads it anew when it "
+          "has "
+          "changed, and holds to it from the next request on. A key has scopes, none of which "
+          "implies another, on the queues whose names match one of its patterns, where * stands "
+          "for "
+          "any characters. --scope and --queue may be given several times.")
       .details(
           "`new` makes an API key, for HTTP, and prints it: the list has only a digest of it, so "
           "it cannot be shown again. `new --curve NAME` makes a key for tcp: NAME.key, which is "
@@ -388,15 +390,17 @@ Command keys_command() {
           "engine's own, where there is none; an engine that listens on tcp asks for keys if it "
           "had one when it started.")
       .details(
-          "`revoke` keeps a key out from now on; connections of now go on until they end. `allow` "
-          "lets it in again, with the rights it had, or takes in a key that was made on another "
-          "machine, whose .pub file has its name and public half. `ls` shows when a key was last "
-          "used, to the minute.")
+          "`revoke` keeps a key out from now on, and ends the sessions that it has. `allow` lets "
+          "it "
+          "in again, with the rights it had, or takes in a key that was made on another machine, "
+          "whose .pub file has its name and public half. `ls` shows when a key was last used, to "
+          "the "
+          "minute.")
       .example("jack keys new ci --scope submit,read --expires 90d", "prints an API key")
       .example("jack keys new --curve laptop", "prints the path of the secret key it has made")
       .example("jack keys new --curve reviewer --scope work --queue 'review-*'",
                "may only work, and only there")
-      .example("jack keys revoke laptop", "from now on it cannot connect")
+      .example("jack keys revoke laptop", "from now on it cannot do anything")
       .example("jack keys allow laptop", "it can again, with the key that it has")
       .example("jack keys allow ./desktop.pub", "so can whoever has made this key")
       .status(ExitStatus::done, "done")

@@ -104,7 +104,8 @@ void EventLog::read(const EventFilter& filter, std::size_t bytes_max, EventPart&
       if (!filter.task.empty() && item->task != filter.task) continue;
       const std::string_view bytes =
           std::string_view(segment.blob).substr(item->offset, item->size);
-      if (!filter.queue.empty() && decode_event(unpacker, bytes)->queue != filter.queue) continue;
+      const bool by_queue = !filter.queue.empty() || filter.rights != nullptr;
+      if (by_queue && !filter.matches(*decode_event(unpacker, bytes))) continue;
       part.events.push_back(bytes);
       part.bytes += bytes.size();
     }

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,16 +13,19 @@
 #include <jack_engine/id.h>
 
 #include "engine/format/status.h"
+#include "engine/front/rights.h"
 
 namespace jack {
 
 // What a watcher wants to see: all, one task, or one queue.
 struct EventFilter {
-  TaskId task{};      // empty: any
-  std::string queue;  // empty: any
+  TaskId task{};                           // empty: any
+  std::string queue;                       // empty: any
+  std::shared_ptr<const Rights> rights{};  // only of queues that may be read; null: of all
 
   bool matches(const EventView& event) const {
-    return (task.empty() || event.task == task) && (queue.empty() || event.queue == queue);
+    return (task.empty() || event.task == task) && (queue.empty() || event.queue == queue) &&
+           (rights == nullptr || rights->allows(Scope::read, event.queue));
   }
 };
 

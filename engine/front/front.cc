@@ -12,13 +12,8 @@ namespace {
 // waits for nothing. Its next message is answered with `who`.
 constexpr Duration kIdleSession = std::chrono::minutes{10};
 
-template <typename Message>
-wire::Correlation correlation_of(const Message& message) {
-  return message.correlation;
-}
-
 wire::Correlation correlation_of(const wire::Request& request) {
-  return std::visit([](const auto& message) { return correlation_of(message); }, request);
+  return std::visit([](const auto& message) { return message.correlation; }, request);
 }
 
 // Whether a request makes more for the store to keep, and can wait until it has kept up.
@@ -49,6 +44,7 @@ void Front::take(Taking taking, Error refusal) {
 bool Front::on_message(const Now& now, const Inbound& message, Output& out) {
   Session* session = sessions_.find(message.session);
   if (session != nullptr) session->heard = hearing(now);
+  if (session == nullptr && refuse_keyless(now, message, out)) return true;
 
   const Result<wire::Request> request = wire::decode_request(message_unpacker_, message.frame);
   if (!request) {
@@ -73,6 +69,7 @@ bool Front::on_message(const Now& now, const Inbound& message, Output& out) {
 }
 
 void Front::dispatch(const Now& now, Session& session, const wire::Request& request, Output& out) {
+  if (judge(session, request, out)) return;
   std::visit([&](const auto& message) { on(now, session, message, out); }, request);
 }
 
@@ -83,35 +80,48 @@ void Front::on_overload(const Inbound& message, Output& out) {
          out);
 }
 
+void Front::refuse_hello(const Inbound& message, const wire::Hello& hello, const Error& error,
+                         Output& out) {
+  refuse(message.session, hello.correlation, error, out);
+  out.forgotten.push_back(message.session);
+}
+
 void Front::hello(const Now& now, const Inbound& message, const wire::Hello& hello, Output& out) {
   if (hello.version != wire::kVersion) {
-    refuse(message.session, hello.correlation,
-           {Code::unsupported, "this engine speaks version " + std::to_string(wire::kVersion) +
-                                   " of the protocol, not " + std::to_string(hello.version)},
-           out);
-    out.forgotten.push_back(message.session);
-    return;
+    return refuse_hello(
+        message, hello,
+        {Code::unsupported, "this engine speaks version " + std::to_string(wire::kVersion) +
+                                " of the protocol, not " + std::to_string(hello.version)},
+        out);
   }
   if (sessions_.size() >= limits_.sessions_max) {
-    refuse(message.session, hello.correlation,
-           {Code::rate_limited, "this engine has " + std::to_string(limits_.sessions_max) +
-                                    " sessions, which is its limit; try again later"},
-           out);
-    out.forgotten.push_back(message.session);
-    return;
+    return refuse_hello(
+        message, hello,
+        {Code::rate_limited, "this engine has " + std::to_string(limits_.sessions_max) +
+                                 " sessions, which is its limit; try again later"},
+        out);
   }
   if (hello.name.size() > kShortTextBytesMax || !is_plain_text(hello.name)) {
-    refuse(message.session, hello.correlation,
-           {Code::invalid_argument, "a session's name must be at most " +
-                                        std::to_string(kShortTextBytesMax) +
-                                        " bytes of UTF-8 without control characters"},
-           out);
-    out.forgotten.push_back(message.session);
-    return;
+    return refuse_hello(message, hello,
+                        {Code::invalid_argument, "a session's name must be at most " +
+                                                     std::to_string(kShortTextBytesMax) +
+                                                     " bytes of UTF-8 without control characters"},
+                        out);
+  }
+  const Result<KeyRights> key = key_of(now, message, hello);
+  if (!key) {
+    ++denied_;
+    return refuse_hello(message, hello, key.error(), out);
   }
   Session& session = sessions_.add(message.session);
   session.in_process = message.in_process;
-  session.user = message.user;
+  session.user = hello.key.empty() ? message.user : hello.key;
+  if (key->rights != nullptr) {
+    session.rights = key->rights;
+    session.key_ends = key->ends;
+    keyed_.insert(session.id);
+    keys_until_ = std::min(keys_until_, key->ends);
+  }
   session.name = hello.name;
   session.heard = hearing(now);
   session.look_at = kNoDeadline;
@@ -120,6 +130,7 @@ void Front::hello(const Now& now, const Inbound& message, const wire::Hello& hel
 }
 
 void Front::on(const Now&, Session& session, const wire::Hello& message, Output& out) {
+  if (refuse_other_key(session, message, out)) return;
   const auto view = [](const Id128& id) {
     return std::string_view(reinterpret_cast<const char*>(id.data()), id.size());
   };
@@ -176,6 +187,7 @@ void Front::end_session(const Now& now, Session& session, std::optional<Duration
   }
   waits_.drop_session(session);
   while (!session.watches.empty()) drop_watch(session, session.watches.begin()->first);
+  keyed_.erase(session.id);
   sessions_.erase(session.id);
 }
 

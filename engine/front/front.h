@@ -10,7 +10,9 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,6 +20,7 @@
 #include <jack_engine/error.h>
 #include <jack_engine/limits.h>
 
+#include "engine/front/access.h"
 #include "engine/front/batch.h"
 #include "engine/front/deadlines.h"
 #include "engine/front/event_log.h"
@@ -25,6 +28,7 @@
 #include "engine/front/output.h"
 #include "engine/front/pools.h"
 #include "engine/front/queue_rates.h"
+#include "engine/front/rights_table.h"
 #include "engine/front/sessions.h"
 #include "engine/front/waits.h"
 #include "engine/front/watches.h"
@@ -43,11 +47,15 @@ class Specs {
 
 class Front {
  public:
-  // `state` and `events` outlive the front. The commands of one request must fit in one entry,
-  // which has room for `commands_bytes_max`.
-  Front(const State& state, const EventLog& events, const SessionLimits& limits,
+  // `state`, `events` and `queues` outlive the front. The commands of one request must fit in one
+  // entry, which has room for `commands_bytes_max`.
+  Front(const State& state, const EventLog& events, TaskQueues& queues, const SessionLimits& limits,
         std::size_t commands_bytes_max)
-      : state_(state), events_(events), limits_(limits), commands_bytes_max_(commands_bytes_max) {}
+      : state_(state),
+        events_(events),
+        limits_(limits),
+        commands_bytes_max_(commands_bytes_max),
+        access_(state, queues, limits.batch_tasks_max) {}
 
   // Who this engine is, once it is joined. Without it nothing is handed out.
   void on_joined(const Id128& engine, const Id128& incarnation);
@@ -75,6 +83,15 @@ class Front {
   // Whether this engine may be sure that its leases stand (on_message: pong). While it may not,
   // the loop does not call deliver().
   void set_current(bool current) { current_ = current; }
+
+  // What keys allow, from the next message on; called before messages are given, as often as there
+  // may be something new. Nobody with a key is let in before. Sessions whose key is gone, or allows
+  // something else, end here; whoever has a key that is still good is asked who it is.
+  void set_rights(const Now& now, std::shared_ptr<const RightsTable> rights, Output& out);
+
+  // Whether any session acts for a key.
+  bool acts_for_keys() const { return !keyed_.empty(); }
+  bool knows(SessionId session) const { return sessions_.find(session) != nullptr; }
 
   // One message. False: it is to be given again when nothing needs to wait.
   bool on_message(const Now& now, const Inbound& message, Output& out);
@@ -127,6 +144,8 @@ class Front {
   std::size_t watches() const { return watches_.size(); }
   // Frames that were no message of this protocol. Since the start.
   std::uint64_t malformed() const { return malformed_; }
+  // Messages, and items of them, that were refused for want of rights. Since the start.
+  std::uint64_t denied() const { return denied_; }
 
  private:
   using Correlation = wire::Correlation;
@@ -142,6 +161,8 @@ class Front {
   // front.cc: sessions and what is common
   void dispatch(const Now& now, Session& session, const wire::Request& request, Output& out);
   void hello(const Now& now, const Inbound& message, const wire::Hello& hello, Output& out);
+  void refuse_hello(const Inbound& message, const wire::Hello& hello, const Error& error,
+                    Output& out);
   void end_session(const Now& now, Session& session, std::optional<Duration> grace,
                    std::string_view why, Output& out);
   bool refuse(SessionId session, Correlation correlation, const Error& error, Output& out);
@@ -154,6 +175,18 @@ class Front {
   void look_at(Session& session, SteadyTime at);
   void judge_silence(const Now& now, Session& session, Output& out);
   SteadyTime silence_end(const Session& session) const;
+
+  // keys.cc: what keys allow
+  Result<KeyRights> key_of(const Now& now, const Inbound& message, const wire::Hello& hello) const;
+  bool refuse_other_key(Session& session, const wire::Hello& message, Output& out);
+  bool refuse_keyless(const Now& now, const Inbound& message, Output& out);
+  bool judge(Session& session, const wire::Request& request, Output& out);
+  // True where the next item of the request that is open has been refused by judge().
+  bool refuse_denied(Output& out);
+  // By what a session may read; null: all.
+  static std::shared_ptr<const Rights> reader_of(const Session& session);
+  void judge_key(const Now& now, Session& session, Output& out);
+  void end_without_key(const Now& now, Session& session, Output& out);
 
   // tasks.cc: submit, cancel, retry, pause, queues, reads, waits
   void on(const Now& now, Session& session, const wire::Submit& message, Output& out);
@@ -239,7 +272,14 @@ class Front {
   bool leaving_ = false;
   std::chrono::nanoseconds deaf_{0};
 
+  std::shared_ptr<const RightsTable> rights_;
+  Access access_;
+  Access::Verdict verdict_;  // of the message that is being carried out
+  std::uint64_t denied_ = 0;
+
   SessionTable sessions_;
+  std::set<SessionId> keyed_;              // those that act for a key
+  WallTime keys_until_ = WallTime::max();  // when the first of their keys expires
   WorkerPools pools_;
   Leases leases_;
   Waits waits_;

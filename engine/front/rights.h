@@ -13,10 +13,10 @@ namespace jack {
 
 // None implies another: whoever is to do two things has both.
 enum class Scope : std::uint8_t {
-  submit,  // hand in tasks, cancel and retry them
-  work,    // claim tasks and settle them
+  submit,  // hand in tasks, cancel, retry and annotate them
+  work,    // claim tasks, settle and annotate them
   read,    // look at tasks, queues and events
-  admin,   // pause queues, and what concerns the engine as a whole
+  admin,   // pause queues, remove tasks
 };
 
 std::string_view name_of(Scope scope);  // "submit"

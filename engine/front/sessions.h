@@ -9,6 +9,7 @@
 
 #include <jack_engine/time.h>
 
+#include "engine/front/rights.h"
 #include "engine/runtime/sessions.h"
 #include "engine/wire/messages.h"
 
@@ -44,7 +45,9 @@ class Budget {
 struct Session {
   SessionId id = 0;
   bool in_process = false;
-  std::string user;
+  std::string user;                      // the key it acts for; empty: nobody's
+  std::shared_ptr<const Rights> rights;  // of that key; null: all, and there is no key
+  WallTime key_ends = WallTime::max();
   std::string name;
   SteadyTime heard;    // the last sign of life, on the clock of hearing (Front)
   SteadyTime look_at;  // when its silence is judged next; other times are out of date

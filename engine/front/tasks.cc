@@ -87,6 +87,7 @@ void Front::on(const Now& now, Session& session, const wire::Submit& message, Ou
   }
   out.commands.begin(Pending::Kind::submit, session.id, message.correlation);
   for (const wire::NewTask& task : message.tasks) {
+    if (refuse_denied(out)) continue;
     Result<SubmitCommand> command = submit_command(now, task);
     if (command) {
       out.commands.add(*command);
@@ -112,7 +113,7 @@ void Front::on(const Now&, Session& session, const wire::Cancel& message, Output
   }
   out.commands.begin(Pending::Kind::change, session.id, message.correlation);
   for (const TaskId& task : message.tasks) {
-    out.commands.add(CancelCommand{task, message.reason});
+    if (!refuse_denied(out)) out.commands.add(CancelCommand{task, message.reason});
   }
   finish_request(session.id, out);
 }
@@ -121,7 +122,9 @@ void Front::on(const Now&, Session& session, const wire::Retry& message, Output&
   if (refuse_change(session, message.correlation, Taking::all, out)) return;
   if (refuse_batch(session, message.correlation, message.tasks.size(), out)) return;
   out.commands.begin(Pending::Kind::change, session.id, message.correlation);
-  for (const TaskId& task : message.tasks) out.commands.add(RetryCommand{task});
+  for (const TaskId& task : message.tasks) {
+    if (!refuse_denied(out)) out.commands.add(RetryCommand{task});
+  }
   finish_request(session.id, out);
 }
 
@@ -130,6 +133,7 @@ void Front::on(const Now&, Session& session, const wire::Annotate& message, Outp
   if (refuse_batch(session, message.correlation, message.items.size(), out)) return;
   out.commands.begin(Pending::Kind::change, session.id, message.correlation);
   for (const wire::Annotate::Item& item : message.items) {
+    if (refuse_denied(out)) continue;
     AnnotateCommand command;
     command.task = item.task;
     for (const auto& [name, value] : item.changes) command.changes.push_back({name, value});
@@ -142,7 +146,9 @@ void Front::on(const Now&, Session& session, const wire::Remove& message, Output
   if (refuse_change(session, message.correlation, Taking::settles, out)) return;
   if (refuse_batch(session, message.correlation, message.tasks.size(), out)) return;
   out.commands.begin(Pending::Kind::change, session.id, message.correlation);
-  for (const TaskId& task : message.tasks) out.commands.add(RemoveCommand{task});
+  for (const TaskId& task : message.tasks) {
+    if (!refuse_denied(out)) out.commands.add(RemoveCommand{task});
+  }
   finish_request(session.id, out);
 }
 
@@ -161,7 +167,9 @@ void Front::on(const Now& now, Session& session, const wire::Queues& message, Ou
   const std::map<std::string_view, std::uint64_t> credit = pools_.credit_by_queue();
   wire::QueueList list;
   list.correlation = message.correlation;
+  const std::shared_ptr<const Rights> reader = reader_of(session);
   for (const QueueView& queue : state_.queues()) {
+    if (reader != nullptr && !reader->allows(Scope::read, queue.name)) continue;
     const auto workers = credit.find(queue.name);
     list.queues.push_back({.name = queue.name,
                            .paused = queue.paused,
@@ -196,6 +204,11 @@ void Front::on(const Now&, Session& session, const wire::List& message, Output& 
   list.query.finished_too = message.finished_too;
   list.query.before = message.before;
   list.query.count_max = std::clamp(message.count, 1u, kPageTasksMax);
+  if (auto reader = reader_of(session); reader != nullptr && message.queue.empty()) {
+    list.query.shows = [reader = std::move(reader)](std::string_view queue) {
+      return reader->allows(Scope::read, queue);
+    };
+  }
   list.type = message.type;
   list.parent = message.parent;
   list.from_ms = message.from_ms.value_or(0);

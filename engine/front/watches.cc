@@ -91,7 +91,8 @@ void Front::on(const Now& now, Session& session, const wire::Watch& message, Out
   auto watch = std::make_unique<Watch>();
   watch->session = &session;
   watch->correlation = message.correlation;
-  watch->filter = {message.task, std::string(message.queue)};
+  watch->filter = {message.task, std::string(message.queue),
+                   message.queue.empty() ? reader_of(session) : nullptr};
   watch->after = message.after.value_or(events_.end());
   watch->credit = std::min(message.credit, kWatchCreditMax);
   // Says from where on it looks, so that a watcher which is cut off before the first event misses

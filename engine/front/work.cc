@@ -118,6 +118,7 @@ void Front::on(const Now&, Session& session, const wire::Take& message, Output& 
   }
   out.commands.begin(Pending::Kind::take, session.id, message.correlation);
   for (const TaskId& task : message.tasks) {
+    if (refuse_denied(out)) continue;
     out.commands.add(TakeCommand{task, subscription->pool->number});
     out.commands.add(LeaseRef{task, kNoLease, message.subscription});
   }
@@ -141,6 +142,10 @@ void Front::on(const Now& now, Session& session, const wire::Settle& message, Ou
   for (const wire::Settle::Item& item : message.items) {
     PoolNumber pool = 0;
     const bool again = take_again(session, item, pool);
+    if (refuse_denied(out)) {
+      if (again) wants.push_back(pool);
+      continue;
+    }
     Result<SettleCommand> command = settle_command(now, item);
     if (!command) {
       out.commands.refuse(std::move(command).error());
@@ -212,6 +217,7 @@ void Front::on(const Now& now, Session& session, const wire::Extend& message, Ou
   if (refuse_batch(session, message.correlation, message.items.size(), out)) return;
   out.commands.begin(Pending::Kind::change, session.id, message.correlation);
   for (const wire::Extend::Item& item : message.items) {
+    if (refuse_denied(out)) continue;
     HeldLease* lease = leases_.find(item.token);
     const bool stands = lease != nullptr && lease->task == item.task && lease->session != nullptr &&
                         lease->stage == HeldLease::Stage::held;
@@ -231,6 +237,7 @@ void Front::on(const Now& now, Session& session, const wire::Output& message, Ou
   if (refuse_batch(session, message.correlation, message.items.size(), out)) return;
   out.commands.begin(Pending::Kind::change, session.id, message.correlation);
   for (const wire::Output::Item& item : message.items) {
+    if (refuse_denied(out)) continue;
     const std::uint64_t rate = limits_.output_bytes_per_second_max;
     if (session.output.take(now.steady, item.bytes.size(), rate)) {
       hear(now, item.task, item.token);
@@ -247,6 +254,7 @@ void Front::on(const Now& now, Session& session, const wire::Progress& message, 
   if (refuse_batch(session, message.correlation, message.items.size(), out)) return;
   out.commands.begin(Pending::Kind::change, session.id, message.correlation);
   for (const wire::Progress::Item& item : message.items) {
+    if (refuse_denied(out)) continue;
     const std::uint64_t rate = limits_.output_bytes_per_second_max;
     if (item.permille > 1000 || item.note.size() > kShortTextBytesMax) {
       out.commands.refuse(
@@ -272,6 +280,7 @@ void Front::on(const Now& now, Session& session, const wire::Resume& message, Ou
   }
   out.commands.begin(Pending::Kind::resume, session.id, message.correlation);
   for (const wire::Resume::Item& item : message.items) {
+    if (refuse_denied(out)) continue;
     HeldLease* lease = leases_.find(item.token);
     const bool known = lease != nullptr && lease->task == item.task;
     if (known &&

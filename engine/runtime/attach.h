@@ -17,8 +17,9 @@ namespace jack {
 // `endpoint` is an inproc:// one (wire::Router::kInProcess). The endpoint, data directory and key
 // files in the options are not used.
 struct Attach {
-  // A session in the process of this engine, for who polls it by its descriptor.
-  static Result<Link> link(Engine& engine, std::string name);
+  // A session in the process of this engine, for who polls it by its descriptor. It may do what the
+  // key of this name in the engine's list may do, and all where `key` is empty.
+  static Result<Link> link(Engine& engine, std::string name, std::string key = {});
 
   static Result<Client> client(zmq::context_t& context, const std::string& endpoint,
                                const ClientOptions& options);

@@ -25,11 +25,11 @@ std::string name_of_process() {
 
 }  // namespace
 
-Result<Link> Link::open(wire::Route route, std::string name) {
+Result<Link> Link::open(wire::Route route, std::string name, std::string key) {
   Result<wire::Dealer> dealer = wire::Dealer::open(std::move(route));
   if (!dealer) return std::move(dealer).error();
   if (name.empty()) name = name_of_process();
-  return Link(*std::move(dealer), std::move(name));
+  return Link(*std::move(dealer), std::move(name), std::move(key));
 }
 
 Link::News Link::wait(milliseconds timeout, wire::Wake* wake) {
@@ -62,7 +62,7 @@ void Link::greet() {
   greeted_ = true;
   greeting_ = next_correlation();
   greet_again_ = SteadyClock::now() + kGreetAgainAfter;
-  say(wire::Hello{greeting_, wire::kVersion, name_});
+  say(wire::Hello{greeting_, wire::kVersion, name_, key_});
 }
 
 std::optional<Link::News> Link::on_frame() {

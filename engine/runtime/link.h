@@ -38,9 +38,10 @@ class Link {
     closed,   // the engine of this process stops
   };
 
-  // Begins to connect. `name` is for people; empty: program and process id.
+  // Begins to connect. `name` is for people; empty: program and process id. Within the engine's
+  // process `key` names the key that the session acts for; "" is nobody's.
   // Errors: invalid_argument, unavailable
-  static Result<Link> open(wire::Route route, std::string name);
+  static Result<Link> open(wire::Route route, std::string name, std::string key = {});
 
   // Waits for the next news, at most `timeout`.
   News wait(std::chrono::milliseconds timeout, wire::Wake* wake = nullptr);
@@ -72,8 +73,8 @@ class Link {
  private:
   using SteadyClock = std::chrono::steady_clock;
 
-  Link(wire::Dealer dealer, std::string name)
-      : dealer_(std::move(dealer)), name_(std::move(name)) {}
+  Link(wire::Dealer dealer, std::string name, std::string key)
+      : dealer_(std::move(dealer)), name_(std::move(name)), key_(std::move(key)) {}
 
   void greet();
   std::optional<News> on_frame();
@@ -84,6 +85,7 @@ class Link {
 
   wire::Dealer dealer_;
   std::string name_;
+  std::string key_;
   Unpacker unpacker_;
   std::optional<wire::Reply> reply_;
   std::string unreadable_;  // what reply_ points into where it stands for an unreadable one

@@ -68,7 +68,7 @@ Loop::Loop(const Parts& parts, LoopOptions options)
       options_(std::move(options)),
       archive_(store_),
       state_(std::make_unique<State>(archive_)),
-      front_(std::make_unique<Front>(*state_, events_, options_.sessions,
+      front_(std::make_unique<Front>(*state_, events_, archive_, options_.sessions,
                                      commands_bytes_max(transport_))),
       flusher_(
           std::make_unique<Flusher>(*state_, events_, store_, transport_, options_.keep_journal)),
@@ -170,12 +170,34 @@ void Loop::take_messages() {
   sessions_.drain(kFramesPerTurn, arrived_, gone_);
   took_all_ = arrived_.size() < kFramesPerTurn;
   progress_ |= !arrived_.empty();
+  look_at_keys();
   give_held();
   for (Inbound& message : arrived_) give(message);
   for (const SessionId session : gone_) {
     front_->on_gone(now_, session, out_);
     reads_waiting_.drop(session);
   }
+}
+
+// Before messages are given, so that a change holds from the next one on.
+void Loop::look_at_keys() {
+  if (!options_.rights) return;
+  const auto may_have_key = [this](const Inbound& message) {
+    return !message.user.empty() || (message.in_process && !front_->knows(message.session));
+  };
+  if (!front_->acts_for_keys() && std::none_of(arrived_.begin(), arrived_.end(), may_have_key)) {
+    return;
+  }
+  front_->set_rights(now_, options_.rights(), out_);
+  // Nothing more is told to those whose session has ended by it.
+  for (const SessionId session : out_.forgotten) reads_waiting_.drop(session);
+}
+
+Result<std::optional<std::string>> Loop::StoreArchive::queue_of(const TaskId& task) {
+  Result<std::optional<StoredTask>> stored = store_.find(task);
+  if (!stored) return std::move(stored).error();
+  if (!*stored) return std::optional<std::string>();
+  return std::optional(std::move((*stored)->queue));
 }
 
 void Loop::give(Inbound& message) {
@@ -372,6 +394,7 @@ std::string Loop::answer_info(wire::Correlation correlation) const {
   facts["malformed"] = std::to_string(peers.malformed + front_->malformed());
   facts["overflown"] = std::to_string(peers.overflown);
   facts["refused"] = std::to_string(peers.refused);
+  facts["denied"] = std::to_string(front_->denied());
   if (phase_ == Phase::stopped) facts["failure"] = to_string(failure_);
   wire::EngineInfo info;
   info.correlation = correlation;

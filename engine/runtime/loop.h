@@ -50,6 +50,9 @@ struct LoopOptions {
   // Whoever drives the loop sleeps no longer than this at a time, so that it can tell when it was
   // frozen; nothing: it never is.
   std::optional<Duration> longest_sleep;
+  // The list of keys as it is now, the same pointer while it has not changed. Asked at most once a
+  // turn, and only where somebody acts for a key; nothing: no key is let in.
+  std::function<std::shared_ptr<const RightsTable>()> rights;
   // What `info` says besides what the loop knows: "transport", "endpoints", …
   std::map<std::string, std::string> facts;
   std::function<void(LogLevel, std::string_view)> log;
@@ -106,11 +109,15 @@ class Loop {
   bool is_flushing() const { return flusher_->is_under_way(); }
 
  private:
-  // Finds finished tasks in the store, for the state.
-  class StoreArchive final : public Archive {
+  // Finds finished tasks in the store, for the state, and their queues, for the front.
+  class StoreArchive final : public Archive, public TaskQueues {
    public:
     explicit StoreArchive(Store& store) : store_(store) {}
     Result<std::optional<StoredTask>> find(const TaskId& id) override { return store_.find(id); }
+    Result<std::optional<std::string>> queue_of(const TaskId& task) override;
+    Result<std::optional<TaskId>> find_number(std::uint64_t number) override {
+      return store_.find_number(number);
+    }
 
    private:
     Store& store_;
@@ -126,6 +133,7 @@ class Loop {
   void read_clocks();
   void judge_time();
   void take_messages();
+  void look_at_keys();
   void give(Inbound& message);
   void give_held();
   bool must_hold() const;

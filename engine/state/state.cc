@@ -126,6 +126,11 @@ std::optional<TaskState> State::state_of(const TaskId& id) const {
   return tasks_[slot].state;
 }
 
+std::string_view State::queue_of(const TaskId& id) const {
+  const Slot slot = find_slot(id);
+  return slot == kNoSlot ? std::string_view() : queues_[tasks_[slot].queue].name;
+}
+
 std::string_view State::spec_of(const TaskId& id) const {
   const Slot slot = find_slot(id);
   if (slot == kNoSlot || tasks_[slot].unflushed == UINT32_MAX) return {};

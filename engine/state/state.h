@@ -113,6 +113,8 @@ class State {
   // A task that is live, or finished and not in the store yet.
   std::optional<TaskView> find(const TaskId& id) const;
   std::optional<TaskState> state_of(const TaskId& id) const;
+  // The queue of a task that is in memory, although it may not be kept any more; else empty.
+  std::string_view queue_of(const TaskId& id) const;
   // The encoded spec while it is in memory; empty: it is in the store, or there is no such task.
   std::string_view spec_of(const TaskId& id) const;
   // The tasks that this queue hands out next, best first: what is worth reading from the store

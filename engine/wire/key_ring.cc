@@ -107,7 +107,8 @@ Result<Key> restore_key(const std::string& path, std::string_view name) {
 KeyRing::KeyRing(std::string path, OnUnreadable on_unreadable)
     : path_(std::move(path)),
       on_unreadable_(std::move(on_unreadable)),
-      table_(std::make_shared<const KeyTable>()) {}
+      table_(std::make_shared<const KeyTable>()),
+      last_table_(table_) {}
 
 Result<void> KeyRing::check() const {
   const Result<KeyTable> read = read_key_list(path_);
@@ -122,6 +123,12 @@ std::shared_ptr<const KeyTable> KeyRing::table() {
   return table_;
 }
 
+std::shared_ptr<const KeyTable> KeyRing::last_table() {
+  static_cast<void>(table());
+  const std::lock_guard lock(mutex_);
+  return last_table_;
+}
+
 void KeyRing::read(const FileState& state) {
   using namespace std::chrono;
   // File systems count time in steps of some milliseconds, of a second or two at worst.
@@ -134,6 +141,7 @@ void KeyRing::read(const FileState& state) {
   if (read) {
     told_of_.reset();
     table_ = std::make_shared<const KeyTable>(*std::move(read));
+    last_table_ = table_;
     return;
   }
   table_ = std::make_shared<const KeyTable>();

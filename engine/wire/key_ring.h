@@ -62,6 +62,10 @@ class KeyRing {
   // read there are no keys in the table: nobody is let in.
   std::shared_ptr<const KeyTable> table();
 
+  // The same for those who are in: while the file cannot be read, the list as it was before. A list
+  // that is amended by hand would else end all sessions between two key strokes.
+  std::shared_ptr<const KeyTable> last_table();
+
  private:
   // What tells one state of a file from the next. All zero for one that is not there.
   struct FileState {
@@ -80,6 +84,7 @@ class KeyRing {
   // Requests of several threads ask at once; whoever finds a change reads it for all.
   std::mutex mutex_;
   std::shared_ptr<const KeyTable> table_ JACK_GUARDED_BY(mutex_);
+  std::shared_ptr<const KeyTable> last_table_ JACK_GUARDED_BY(mutex_);
   std::optional<FileState> read_state_ JACK_GUARDED_BY(mutex_);
   std::optional<FileState> told_of_ JACK_GUARDED_BY(mutex_);
   // The file was so young when it was read that its next change may bear the same time; or it

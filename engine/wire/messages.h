@@ -74,11 +74,13 @@ enum class Kind : std::uint8_t {
 
 using Correlation = std::uint64_t;
 
-// [1, c, version, name] → welcome. The first message of a session. `name` is for people.
+// [1, c, version, name, key] → welcome. The first message of a session. `name` is for people. `key`
+// names the key that a session of the engine's own process acts for; "" is nobody's.
 struct Hello {
   Correlation correlation = 0;
   std::uint64_t version = kVersion;
   std::string_view name;
+  std::string_view key{};
 };
 
 // A task to be, as one bin, its spec; or, where there is more to say of it, as

@@ -95,6 +95,7 @@ Hello read_hello(Correlation correlation, Fields& fields) {
   m.correlation = correlation;
   m.version = fields.u64();
   m.name = fields.text();
+  if (fields.more()) m.key = fields.text();
   return m;
 }
 

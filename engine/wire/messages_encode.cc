@@ -52,7 +52,7 @@ Packer& begin(Packer& out, Kind kind, Correlation correlation, std::size_t field
 }
 
 void pack(Packer& out, const Hello& m) {
-  begin(out, Kind::hello, m.correlation, 2).u64(m.version).text(m.name);
+  begin(out, Kind::hello, m.correlation, 3).u64(m.version).text(m.name).text(m.key);
 }
 
 void pack(Packer& out, const Submit& m) {

@@ -129,6 +129,8 @@ TEMPLATE_TEST_CASE("a flush is read at once and is there after a restart", "[con
     CHECK(loaded.live[1] == std::pair(id_of(3), std::string("status3")));
     CHECK(shown(fixture.store->find(id_of(3))) == "live status3");
     CHECK(shown(fixture.store->find(id_of(9))) == "finished 100 status9");
+    CHECK(fixture.store->find(id_of(3)).value()->queue == "mail");
+    CHECK(fixture.store->find(id_of(9)).value()->queue == "mail");
     CHECK(shown(fixture.store->spec(id_of(1))) == "spec1");
     CHECK(shown(fixture.store->spec(id_of(4))) == "spec4");
     CHECK(shown(fixture.store->result(id_of(9))) == "result9");
@@ -481,6 +483,11 @@ TEMPLATE_TEST_CASE("a list is newest first over live and finished, page by page"
   ListQuery scan;
   scan.queue = "scan";
   CHECK(numbers_of(list(store, scan)) == Numbers{6, 5, 4});
+  ListQuery shown_some;
+  shown_some.shows = [](std::string_view queue) { return queue != "scan"; };
+  CHECK(numbers_of(list(store, shown_some)) == Numbers{3, 2, 1});
+  shown_some.queue = "scan";
+  CHECK(numbers_of(list(store, shown_some)).empty());
   scan.state = TaskState::failed;
   CHECK(numbers_of(list(store, scan)) == Numbers{4});
   ListQuery queued;

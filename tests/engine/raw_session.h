@@ -26,6 +26,20 @@ class RawSession {
     next();
   }
 
+  // Acts for a key: that of its connection, or, in the engine's process, the one it names.
+  struct ByKey {
+    std::string key;
+    bool in_process = false;
+    bool greets = true;
+  };
+  RawSession(Harness& harness, const ByKey& by)
+      : impl_(harness.impl()),
+        id_(impl_.rig().mail().connect(by.in_process, by.in_process ? std::string() : by.key)) {
+    if (!by.greets) return;
+    say(wire::Hello{1, wire::kVersion, "raw", by.in_process ? by.key : std::string_view()});
+    expect<wire::Welcome>();
+  }
+
   SessionId id() const { return id_; }
 
   template <typename Message>

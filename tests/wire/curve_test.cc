@@ -12,7 +12,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <jack_engine/client.h>
+#include <jack_engine/engine.h>
+
 #include "engine/date.h"
+#include "engine/runtime/attach.h"
 #include "engine/wire/dealer.h"
 #include "engine/wire/key_keeper.h"
 #include "engine/wire/router.h"
@@ -221,6 +225,59 @@ TEST_CASE("a key that has expired is refused, one that will is not") {
   Dealer early = connect(engine.endpoint(), keys.eve.secret_path, keys.engine.public_path);
 
   CHECK(next(early, engine) == Dealer::News::connected);
+}
+
+// Over a connection that stays the same.
+TEST_CASE("a key may do what the list says, as long as it says so") {
+  Keys keys;
+  Key eve;
+  eve.name = "eve";
+  eve.id = keys.eve.key.public_key;
+  eve.rights = Rights::parse("submit,read", "mail").value();
+  REQUIRE(add_key(keys.allowed, eve).has_value());
+  EngineOptions options;
+  options.transport = "memory";
+  options.listen = {"tcp://127.0.0.1:0"};
+  options.key_file = keys.engine.secret_path;
+  options.allowed_keys_file = keys.allowed;
+  Engine engine = Engine::open(options).value();
+  const auto client_of = [&](const KeyFiles& files) {
+    ClientOptions client;
+    client.endpoint = engine.endpoints().at(0);
+    client.key_file = files.secret_path;
+    client.engine_key_file = keys.engine.public_path;
+    return Client::connect(client).value();
+  };
+  Client all = client_of(keys.ada);
+  Client some = client_of(keys.eve);
+  const auto in = [](const char* queue) {
+    TaskSpec spec;
+    spec.queue = queue;
+    return spec;
+  };
+
+  const TaskId post = all.submit(in("post")).value();
+  const TaskId mail = some.submit(in("mail")).value();
+  CHECK(some.submit(in("post")).error().code == Code::permission_denied);
+  CHECK(some.get(mail).has_value());
+  CHECK(some.get(post).error().code == Code::permission_denied);
+  CHECK(some.pause("mail").error().code == Code::permission_denied);
+  CHECK(some.list().value().tasks.size() == 1);
+  CHECK(all.list().value().tasks.size() == 2);
+  CHECK(all.info().value().at("denied") == "3");
+
+  REQUIRE(revoke_key(keys.allowed, "eve", WallTime{}).has_value());
+
+  CHECK(some.get(mail).error().code == Code::unauthenticated);
+  CHECK(some.submit(in("mail")).error().code == Code::unauthenticated);
+  CHECK(all.get(mail).has_value());
+  // One of its own process, for the same key.
+  Link link = Attach::link(engine, "gateway", "eve").value();
+  const auto end = std::chrono::steady_clock::now() + test::kSoon;
+  while (link.wait(std::chrono::milliseconds{100}) != Link::News::refused &&
+         std::chrono::steady_clock::now() < end) {
+  }
+  CHECK(link.refusal().code == Code::unauthenticated);
 }
 
 TEST_CASE("it is noted when a key is let in, and not when it is refused") {

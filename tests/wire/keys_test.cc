@@ -345,6 +345,23 @@ TEST_CASE("while its file cannot be read a ring is empty, which is told once for
   CHECK(told.size() == 3);
 }
 
+TEST_CASE("for those who are in, a ring has the last list that could be read") {
+  Folder folder;
+  const std::string path = folder / "allowed";
+  KeyRing ring(path);
+  CHECK(ring.last_table()->keys().empty());
+  REQUIRE(add_key(path, curve_key("ada")).has_value());
+  CHECK(ring.last_table()->keys().size() == 1);
+
+  std::filesystem::rename(path, folder / "elsewhere");
+  CHECK(ring.last_table()->find("ada") != nullptr);
+  std::ofstream(path) << "not a line\n";
+  CHECK(ring.last_table()->find("ada") != nullptr);
+  CHECK(ring.table()->keys().empty());
+  std::ofstream(path) << "# nobody\n";
+  CHECK(ring.last_table()->keys().empty());
+}
+
 TEST_CASE("threads may ask a ring at once") {
   Folder folder;
   const std::string path = folder / "allowed";

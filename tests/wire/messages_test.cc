@@ -53,7 +53,7 @@ Submit submit_with_more() {
 // A message of each kind with every field away from its default, encoded.
 std::vector<std::string> requests() {
   return {
-      encode(Hello{1, 1, "name"}),
+      encode(Hello{1, 1, "name", "key"}),
       encode(Submit{2, {"spec a", "spec b"}}),
       encode(Work{3, 4, -5, Duration{6000}, {"q", "r"}, true}),
       encode(settle()),

@@ -161,11 +161,12 @@ const MemoryTables::Finished* MemoryStore::finished(const TaskId& id) const {
 
 Result<std::optional<StoredTask>> MemoryStore::find(const TaskId& id) {
   if (const auto at = tables_->live.find(id); at != tables_->live.end()) {
-    return std::optional(StoredTask{false, 0, at->second.status});
+    return std::optional(StoredTask{false, 0, at->second.status, at->second.queue});
   }
   for (const auto& [partition, tasks] : tables_->finished) {
     const auto at = tasks.find(id);
-    if (at != tasks.end()) return std::optional(StoredTask{true, partition, at->second.status});
+    if (at == tasks.end()) continue;
+    return std::optional(StoredTask{true, partition, at->second.status, at->second.queue});
   }
   return std::optional<StoredTask>();
 }
@@ -227,6 +228,7 @@ Result<ListPage> MemoryStore::list(const ListQuery& query) {
     if (!query.before.empty() && id >= query.before) return;
     if (query.state && *query.state != task.state) return;
     if (!query.queue.empty() && query.queue != task.queue) return;
+    if (query.shows && !query.shows(task.queue)) return;
     fitting[id] = {id, task.state, task.status, spec};
   };
   for (const auto& [id, task] : tables_->live) consider(id, task, task.spec);

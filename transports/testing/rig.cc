@@ -81,6 +81,7 @@ Result<void> Rig::open() {
   };
   options.sessions = options_.sessions;
   options.limits = options_.limits;
+  options.rights = [this] { return rights_ ? rights_() : nullptr; };
   options.facts["transport"] = options_.transport;
   options.log = [this](LogLevel, std::string_view line) { log_.emplace_back(line); };
   loop_ =

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -94,6 +95,10 @@ class Rig {
   bool is_open() const { return loop_ != nullptr; }
   FaultyTransport& transport() { return *transport_; }
   FaultyStore& store() { return *store_; }
+  // What keys allow; until then none is let in.
+  void set_rights(std::function<std::shared_ptr<const RightsTable>()> rights) {
+    rights_ = std::move(rights);
+  }
   const std::vector<std::string>& log() const { return log_; }
   const std::vector<JournalEntry>& journal() const { return journal_; }
   // Another engine's entry, on the memory transport.
@@ -121,6 +126,7 @@ class Rig {
   Mailboxes mail_;
   std::vector<JournalEntry> journal_;
   std::vector<std::string> log_;
+  std::function<std::shared_ptr<const RightsTable>()> rights_;
   std::uint8_t incarnations_ = 0;
 
   // Of the memory transport: what a crash leaves.

@@ -36,7 +36,8 @@ struct EngineOptions {
   // loopback need keys). Empty: only this process.
   std::vector<std::string> listen;
   // For tcp://: the file with this engine's CURVE secret key, and the list of keys, of which the
-  // CURVE keys may connect.
+  // CURVE keys may connect. It says what each key may do, also where a session of this process acts
+  // for one.
   std::string key_file;
   std::string allowed_keys_file;
   // Keeps every entry of the journal instead of trimming it behind the store.
