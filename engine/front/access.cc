@@ -160,7 +160,13 @@ class Rules {
   Refused submit(const wire::NewTask& task) {
     if (rights_.all_queues() && rights_.allows(Scope::submit)) return std::nullopt;
     const Result<SpecView> spec = decode_spec(unpacker_, task.spec);
-    return on_queue({Scope::submit}, spec ? spec->queue : std::string_view());
+    if (!spec) return on_queue({Scope::submit}, {});
+    if (Refused refused = on_queue({Scope::submit}, spec->queue)) return refused;
+    // Its outcome is a task there: a key could else hand in anywhere what it likes.
+    if (spec->reply_to.empty()) return std::nullopt;
+    Refused refused = on_queue({Scope::submit}, spec->reply_to);
+    if (refused) refused->message = "reply_to is refused: " + refused->message;
+    return refused;
   }
 
   Refused settle(const wire::Settle::Item& item) {

@@ -1,6 +1,6 @@
 // What a key allows, message by message: the one place where that is decided.
 //
-//   submit   hand in, cancel and retry tasks of the queue; annotate them
+//   submit   hand in, cancel and retry tasks of the queue; annotate them; name it as a reply_to
 //   work     take tasks of the queue, and all that is said of an attempt; annotate them
 //   read     look at tasks, events and counts of the queue
 //   admin    pause the queue, remove its tasks

@@ -100,6 +100,12 @@ wire::Settle::Item success(const TaskId& task, LeaseToken token) {
   return item;
 }
 
+std::string submit_with_reply(const Mail&) {
+  TaskSpec spec = spec_of("mail", 7);
+  spec.reply_to = "mail";
+  return encode(wire::Submit{9, {encoded(spec)}});
+}
+
 std::string record(const Mail&) {
   const std::string spec = encoded(spec_of("mail", 7));
   wire::NewTask task(spec);
@@ -150,6 +156,7 @@ const std::vector<Rule>& rules() {
        [](const Mail&) {
          return encode(wire::Submit{9, {encoded(spec_of("mail", 7))}});
        }},
+      {"submit with a reply_to", "+++----", Code::ok, submit_with_reply},
       {"submit with a result and another id", "+++----", Code::ok, record},
       {"work", "++-+---", Code::ok,
        [](const Mail&) {
@@ -396,6 +403,50 @@ TEST_CASE("items are refused one by one, by scope and queue and without their pa
   CHECK(jack.fact("denied") == "2");
   session.say(wire::Get{5, spec_of("build-9", 2).id, false, 0});
   CHECK(session.expect<wire::Refused>().message == "key 'ci' has no scope 'read'");
+}
+
+TEST_CASE("a reply_to is a submit to its queue") {
+  Harness jack;
+  Keys keys(jack);
+  keys.set({{"ci", rights("submit,work", "build-*")}});
+  RawSession session(jack, RawSession::ByKey{"ci"});
+  const auto with_reply = [](std::uint64_t number, std::string_view queue) {
+    TaskSpec spec = spec_of("build-1", number);
+    spec.reply_to = queue;
+    return encoded(spec);
+  };
+  const std::string denied = "reply_to is refused: key 'ci' has no scope 'submit' on queue 'mail'";
+  const std::string away = with_reply(1, "mail");
+  const std::string near = with_reply(2, "build-2");
+  const std::string none = with_reply(3, "?");
+
+  session.say(wire::Submit{4, {away, near, none}});
+
+  const auto& done = session.expect<wire::Done>();
+  REQUIRE(done.items.size() == 3);
+  CHECK(done.items[0].code == Code::permission_denied);
+  CHECK(done.items[0].message == denied);
+  CHECK(done.items[1].code == Code::ok);
+  CHECK(done.items[2].code == Code::invalid_argument);
+  CHECK(jack.fact("tasks") == "1");
+
+  // Nor by a task that was done elsewhere, nor by one that follows from another.
+  wire::NewTask recorded(away);
+  recorded.result = "done";
+  session.say(wire::Submit{5, {recorded}});
+  CHECK(session.expect_code() == Code::permission_denied);
+  const Lease running = jack.claim("build-1");
+  wire::Settle::Item item = success(running.task, running.token);
+  item.follow_ups = {away};
+  session.say(wire::Settle{6, {item}});
+  const auto& settled = session.expect<wire::Done>();
+  CHECK(settled.items.at(0).code == Code::permission_denied);
+  CHECK(settled.items.at(0).message == "a follow-up task is refused: " + denied);
+  const std::string follow_up = with_reply(4, "build-3");
+  item.follow_ups = {follow_up};
+  session.say(wire::Settle{7, {item}});
+  CHECK(session.expect_code() == Code::ok);
+  CHECK(jack.fact("denied") == "3");
 }
 
 TEST_CASE("a key does not hear whose the task is that it may not touch") {
