@@ -5,12 +5,15 @@
 
 #include <sys/stat.h>
 
+#include "engine/runtime/clock.h"
 #include "engine/wire/file_lock.h"
 #include "engine/wire/private_file.h"
 #include "engine/wire/words.h"
 
 namespace jack::wire {
 namespace {
+
+constexpr std::chrono::milliseconds kTryAgainAfter{100};
 
 // The list as text, for changes that leave the other lines alone, and as what it means.
 struct KeyList {
@@ -104,9 +107,10 @@ Result<Key> restore_key(const std::string& path, std::string_view name) {
   return key;
 }
 
-KeyRing::KeyRing(std::string path, OnUnreadable on_unreadable)
+KeyRing::KeyRing(std::string path, OnUnreadable on_unreadable, std::shared_ptr<const Clock> clock)
     : path_(std::move(path)),
       on_unreadable_(std::move(on_unreadable)),
+      clock_(clock != nullptr ? std::move(clock) : std::make_shared<const SystemClock>()),
       table_(std::make_shared<const KeyTable>()),
       last_table_(table_) {}
 
@@ -119,7 +123,7 @@ std::shared_ptr<const KeyTable> KeyRing::table() {
   const std::lock_guard lock(mutex_);
   // Before the file is read: a change in between shows the next time.
   const FileState state = file_state();
-  if (may_have_changed_ || read_state_ != state) read(state);
+  if (is_to_be_read(state)) read(state);
   return table_;
 }
 
@@ -129,15 +133,30 @@ std::shared_ptr<const KeyTable> KeyRing::last_table() {
   return last_table_;
 }
 
-void KeyRing::read(const FileState& state) {
+bool KeyRing::is_to_be_read(const FileState& state) const {
+  if (may_have_changed_ || read_state_ != state) return true;
+  // It may have failed for want of a descriptor, which says nothing about the file.
+  return has_failed_ && clock_->now() >= read_at_ + kTryAgainAfter;
+}
+
+// File systems count time in steps, some of a second or two, the others of some milliseconds.
+// Changes within one step bear the same time; so what is read counts for good once the file has
+// had that time for longer than a step. Not by the file's time, whose clock may be another one.
+bool KeyRing::may_change_unseen(const FileState& state) const {
   using namespace std::chrono;
-  // File systems count time in steps of some milliseconds, of a second or two at worst.
-  constexpr nanoseconds kSettled = seconds{3};
-  const nanoseconds now = system_clock::now().time_since_epoch();
+  if (state == FileState{}) return false;  // one that comes has an inode
+  const bool whole_seconds = nanoseconds{state.changed_ns} % seconds{1} == nanoseconds{0};
+  const milliseconds step = whole_seconds ? milliseconds{3000} : milliseconds{100};
+  return clock_->now() < state_since_ + step;
+}
+
+void KeyRing::read(const FileState& state) {
+  read_at_ = clock_->now();
+  if (read_state_ != state) state_since_ = read_at_;
   read_state_ = state;
+  may_have_changed_ = may_change_unseen(state);
   Result<KeyTable> read = read_key_list(path_);
-  // What failed may have been for want of a descriptor, which says nothing about the file.
-  may_have_changed_ = !read || nanoseconds{state.changed_ns} > now - kSettled;
+  has_failed_ = !read;
   if (read) {
     told_of_.reset();
     table_ = std::make_shared<const KeyTable>(*std::move(read));

@@ -52,14 +52,20 @@ class KeyRing {
   // of the file; must not ask for them itself.
   using OnUnreadable = std::function<void(const Error&)>;
 
-  explicit KeyRing(std::string path, OnUnreadable on_unreadable = {});
+  // Without a clock, that of this host.
+  explicit KeyRing(std::string path, OnUnreadable on_unreadable = {},
+                   std::shared_ptr<const Clock> clock = nullptr);
 
   // Whether the file can be read now.
   // Errors: as read_key_list()
   Result<void> check() const;
 
-  // Asks the file system whether the file has changed, and reads it only then. While it cannot be
-  // read there are no keys in the table: nobody is let in.
+  // Asks the file system whether the file has changed, which takes about a microsecond, and reads
+  // it only then: a flood of wrong keys costs no more than that for each. Only for a tenth of a
+  // second after a change was seen (3 s where the file system counts whole seconds) is it read at
+  // each call, because its times may not show the next change; and one that could not be read is
+  // tried ten times a second. While it cannot be read there are no keys in the table: nobody is let
+  // in.
   std::shared_ptr<const KeyTable> table();
 
   // The same for those who are in: while the file cannot be read, the list as it was before. A list
@@ -77,19 +83,25 @@ class KeyRing {
   };
 
   FileState file_state() const;
+  // All of these with the mutex held.
+  bool is_to_be_read(const FileState& state) const;
+  bool may_change_unseen(const FileState& state) const;
   void read(const FileState& state);
 
   const std::string path_;
   const OnUnreadable on_unreadable_;
+  const std::shared_ptr<const Clock> clock_;
   // Requests of several threads ask at once; whoever finds a change reads it for all.
   std::mutex mutex_;
   std::shared_ptr<const KeyTable> table_ JACK_GUARDED_BY(mutex_);
   std::shared_ptr<const KeyTable> last_table_ JACK_GUARDED_BY(mutex_);
   std::optional<FileState> read_state_ JACK_GUARDED_BY(mutex_);
+  SteadyTime state_since_ JACK_GUARDED_BY(mutex_){};  // when read_state_ was seen first
+  SteadyTime read_at_ JACK_GUARDED_BY(mutex_){};
   std::optional<FileState> told_of_ JACK_GUARDED_BY(mutex_);
-  // The file was so young when it was read that its next change may bear the same time; or it
-  // could not be read.
-  bool may_have_changed_ JACK_GUARDED_BY(mutex_) = true;
+  // The file had changed so lately when it was read that its next change may bear the same time.
+  bool may_have_changed_ JACK_GUARDED_BY(mutex_) = false;
+  bool has_failed_ JACK_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace jack::wire

@@ -25,6 +25,15 @@ constexpr const char* kOther = "Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID";
 
 const std::string kSample = JACK_TEST_SOURCES "/wire/allowed.sample";
 
+// Moved by hand.
+class TestClock final : public Clock {
+ public:
+  SteadyTime now() const override { return steady; }
+  WallTime wall_now() const override { return WallTime{}; }
+
+  SteadyTime steady{};
+};
+
 KeyTable table(const std::string& text) {
   const Result<KeyTable> parsed = KeyTable::parse(text, "list");
   if (!parsed) FAIL(to_string(parsed.error()));
@@ -311,11 +320,53 @@ TEST_CASE("a ring sees a change that a file's times do not show") {
   }
 }
 
-// Of a file that is older than a few seconds: as this one is, which came with the tests.
-TEST_CASE("a ring reads a list once, until it changes") {
-  KeyRing ring(kSample);
-  CHECK(ring.table()->keys().size() == 3);
-  CHECK(ring.table() == ring.table());
+// What has been read again is another table.
+TEST_CASE("a ring reads a list once, until it changes, however often it is asked") {
+  Folder folder;
+  const std::string path = folder / "allowed";
+  const auto clock = std::make_shared<TestClock>();
+  KeyRing ring(path, {}, clock);
+  const auto flood = [&ring] {
+    const std::shared_ptr<const KeyTable> first = ring.table();
+    int read_again = 0;
+    for (int i = 0; i < 1000; ++i) read_again += ring.table() != first ? 1 : 0;
+    return read_again;
+  };
+  CHECK(flood() == 0);  // there is no file
+  REQUIRE(add_key(path, curve_key("ada")).has_value());
+  CHECK(ring.table()->keys().size() == 1);
+
+  // Times of files are in whole seconds on some file systems, and now and then on others.
+  clock->steady = clock->steady + std::chrono::seconds{3};
+  CHECK(ring.table()->keys().size() == 1);
+  CHECK(flood() == 0);
+  REQUIRE(add_key(path, api_key("bob", "00000bob")).has_value());
+  CHECK(ring.table()->keys().size() == 2);
+  clock->steady = clock->steady + std::chrono::seconds{3};
+  static_cast<void>(ring.table());
+  CHECK(flood() == 0);
+}
+
+TEST_CASE("a ring tries a list that it cannot read ten times a second, or when it changes") {
+  Folder folder;
+  const std::string path = folder / "allowed";
+  const auto clock = std::make_shared<TestClock>();
+  KeyRing ring(path, {}, clock);
+  std::ofstream(path) << "not a line\n";
+  static_cast<void>(ring.table());
+  clock->steady = clock->steady + std::chrono::seconds{3};
+  const std::shared_ptr<const KeyTable> first = ring.table();
+
+  clock->steady = clock->steady + std::chrono::milliseconds{99};
+  CHECK(ring.table() == first);
+  clock->steady = clock->steady + std::chrono::milliseconds{1};
+  const std::shared_ptr<const KeyTable> second = ring.table();
+  CHECK(second != first);
+  CHECK(ring.table() == second);
+
+  std::ofstream(path) << "# nobody, and nothing wrong\n";
+  CHECK(ring.table() != second);
+  CHECK(ring.last_table() != second);
 }
 
 TEST_CASE("while its file cannot be read a ring is empty, which is told once for each change") {
