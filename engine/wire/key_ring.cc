@@ -155,12 +155,13 @@ void KeyRing::read(const FileState& state) {
   if (read_state_ != state) state_since_ = read_at_;
   read_state_ = state;
   may_have_changed_ = may_change_unseen(state);
-  Result<KeyTable> read = read_key_list(path_);
+  Result<KeyList> read = read_list(path_);
   has_failed_ = !read;
   if (read) {
     told_of_.reset();
-    table_ = std::make_shared<const KeyTable>(*std::move(read));
-    last_table_ = table_;
+    table_ = std::make_shared<const KeyTable>(std::move(read->table));
+    // Many programs empty a file before they write it.
+    if (!read->text.empty()) last_table_ = table_;
     return;
   }
   table_ = std::make_shared<const KeyTable>();

@@ -68,8 +68,8 @@ class KeyRing {
   // in.
   std::shared_ptr<const KeyTable> table();
 
-  // The same for those who are in: while the file cannot be read, the list as it was before. A list
-  // that is amended by hand would else end all sessions between two key strokes.
+  // The same for those who are in: while the file cannot be read or is empty, the list as it was
+  // before. A list that is amended by hand would else end all sessions between two key strokes.
   std::shared_ptr<const KeyTable> last_table();
 
  private:

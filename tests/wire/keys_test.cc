@@ -408,6 +408,8 @@ TEST_CASE("for those who are in, a ring has the last list that could be read") {
   CHECK(ring.last_table()->find("ada") != nullptr);
   std::ofstream(path) << "not a line\n";
   CHECK(ring.last_table()->find("ada") != nullptr);
+  std::ofstream(path, std::ios::trunc);  // as an editor leaves it between two steps
+  CHECK(ring.last_table()->find("ada") != nullptr);
   CHECK(ring.table()->keys().empty());
   std::ofstream(path) << "# nobody\n";
   CHECK(ring.last_table()->keys().empty());
