@@ -19,6 +19,11 @@ namespace jack {
 struct Attach {
   // A session in the process of this engine, for who polls it by its descriptor. It may do what the
   // key of this name in the engine's list may do, and all where `key` is empty.
+  //
+  // The list is looked at for each message. Where the key is revoked, has expired or is not there,
+  // the next thing heard is Link::News::refused with `unauthenticated`, and nothing that has no
+  // answer gets one: let go of the session, and open another when the key is good again. Where it
+  // allows something else now, News::renewed: what had no answer may be said again.
   static Result<Link> link(Engine& engine, std::string name, std::string key = {});
 
   static Result<Client> client(zmq::context_t& context, const std::string& endpoint,

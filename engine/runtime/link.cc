@@ -79,9 +79,13 @@ std::optional<Link::News> Link::on_frame() {
     greet();
     return News::renewed;
   }
-  if (const auto* refused = std::get_if<wire::Refused>(&*decoded);
-      refused != nullptr && greeting_ != 0 && refused->correlation == greeting_) {
-    return this->refused({refused->code, std::string(refused->message)});
+  if (const auto* refused = std::get_if<wire::Refused>(&*decoded)) {
+    const bool at_greeting = greeting_ != 0 && refused->correlation == greeting_;
+    // Its key is gone, and nothing that has no answer gets one.
+    const bool as_a_whole = refused->correlation == 0 && refused->code == Code::unauthenticated;
+    if (at_greeting || as_a_whole) {
+      return this->refused({refused->code, std::string(refused->message)});
+    }
   }
   reply_ = *std::move(decoded);
   return News::reply;

@@ -33,7 +33,8 @@ class Link {
     reply,    // reply() holds it
     renewed,  // the engine knows nothing of this session: say again what has no answer
     lost,     // no connection at the moment
-    refused,  // the engine does not take this session, or what it says cannot be read: refusal()
+    refused,  // the engine does not take this session (any more: its key is gone), or what it says
+              // cannot be read: refusal()
     woken,    // by the Wake
     closed,   // the engine of this process stops
   };

@@ -19,6 +19,7 @@
 #include "engine/runtime/attach.h"
 #include "engine/wire/dealer.h"
 #include "engine/wire/key_keeper.h"
+#include "engine/wire/private_file.h"
 #include "engine/wire/router.h"
 #include "tests/catch.hpp"
 #include "tests/wire/fake_engine.h"
@@ -271,13 +272,68 @@ TEST_CASE("a key may do what the list says, as long as it says so") {
   CHECK(some.get(mail).error().code == Code::unauthenticated);
   CHECK(some.submit(in("mail")).error().code == Code::unauthenticated);
   CHECK(all.get(mail).has_value());
-  // One of its own process, for the same key.
-  Link link = Attach::link(engine, "gateway", "eve").value();
+}
+
+// The code of the answer, said again where the session begins anew; timed_out: there is none.
+template <typename Message>
+Code ask(Link& link, Message message) {
+  message.correlation = link.next_correlation();
+  if (link.ready()) link.say(message);
   const auto end = std::chrono::steady_clock::now() + test::kSoon;
-  while (link.wait(std::chrono::milliseconds{100}) != Link::News::refused &&
-         std::chrono::steady_clock::now() < end) {
+  while (std::chrono::steady_clock::now() < end) {
+    const Link::News news = link.wait(std::chrono::milliseconds{100});
+    if (news == Link::News::refused) return link.refusal().code;
+    if (news == Link::News::renewed) link.say(message);
+    if (news != Link::News::reply) continue;
+    if (jack::correlation_of(link.reply()) != message.correlation) continue;
+    if (const auto* refused = std::get_if<Refused>(&link.reply())) return refused->code;
+    return Code::ok;
   }
+  return Code::timed_out;
+}
+
+TEST_CASE("a session of the engine's process may do what the list says of the key it acts for") {
+  Keys keys;
+  Key web;
+  web.name = "web";
+  web.kind = KeyKind::api;
+  web.id = "0123abCD";
+  web.rights = Rights::parse("submit,read", "mail").value();
+  REQUIRE(add_key(keys.allowed, web).has_value());
+  EngineOptions options;
+  options.transport = "memory";
+  options.allowed_keys_file = keys.allowed;
+  Engine engine = Engine::open(options).value();
+  Link link = Attach::link(engine, "gateway", "web").value();
+  Link other = Attach::link(engine, "gateway").value();
+  const List in_mail{0, "mail", {}};
+  const Pause pause{0, "mail", true};
+  const auto change = [&] {
+    REQUIRE(replace_private_file(keys.allowed, line_of(web) + "\n").has_value());
+  };
+  CHECK(ask(link, in_mail) == Code::ok);
+  CHECK(ask(link, pause) == Code::permission_denied);
+
+  // Each change holds for the next request.
+  REQUIRE(revoke_key(keys.allowed, "web", WallTime{}).has_value());
+  link.say(in_mail);
+  CHECK(link.wait(test::kSoon) == Link::News::refused);
   CHECK(link.refusal().code == Code::unauthenticated);
+  Link late = Attach::link(engine, "gateway", "web").value();
+  CHECK(ask(late, in_mail) == Code::unauthenticated);
+  REQUIRE(restore_key(keys.allowed, "web").has_value());
+  CHECK(ask(link, in_mail) == Code::ok);
+  web.rights = Rights::parse("admin", "mail").value();
+  change();
+  CHECK(ask(link, in_mail) == Code::permission_denied);
+  CHECK(ask(link, pause) == Code::ok);
+  web.expires = SystemClock().wall_now();
+  change();
+  CHECK(ask(link, pause) == Code::unauthenticated);
+  web.expires = SystemClock().wall_now() + std::chrono::hours{1};
+  change();
+  CHECK(ask(link, pause) == Code::ok);
+  CHECK(ask(other, in_mail) == Code::ok);
 }
 
 TEST_CASE("it is noted when a key is let in, and not when it is refused") {
