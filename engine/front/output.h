@@ -42,6 +42,7 @@ struct ReadList {
   std::string type;
   TaskId parent{};
   std::int64_t from_ms = 0;  // not those made before, by the time in their ids
+  bool payloads = false;
 };
 struct ReadTaskOutput {
   TaskId task;

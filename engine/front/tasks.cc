@@ -212,6 +212,7 @@ void Front::on(const Now&, Session& session, const wire::List& message, Output& 
   list.type = message.type;
   list.parent = message.parent;
   list.from_ms = message.from_ms.value_or(0);
+  list.payloads = message.payloads;
   if (message.to_ms) {
     const WallTime to{Duration{std::clamp<std::int64_t>(*message.to_ms, 0, kDateMax)}};
     const TaskId bound = TaskId::from(to, 0, 0);

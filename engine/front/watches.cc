@@ -100,7 +100,7 @@ void Front::on(const Now& now, Session& session, const wire::Watch& message, Out
   EventPart nothing;
   nothing.last = watch->after;
   if (!message.after) send_events(now, *watch, nothing, out);
-  watch->has_seen_all = !message.after;
+  watch->has_seen_all = watch->has_been_told = !message.after.has_value();
   watches_.add(*watch);
   session.watches.emplace(message.correlation, std::move(watch));
 }
@@ -153,7 +153,12 @@ void Front::serve(const Now& now, Watch& watch, Output& out) {
     events_.read(watch.filter, kEventsBytesMax, part);
     watch.after = part.last;
     watch.has_seen_all = part.at_end;
-    if (part.events.empty()) return;
+    if (part.events.empty()) {
+      // Whoever resumed knows by this that its position is good. It takes no credit.
+      if (!std::exchange(watch.has_been_told, true)) send_events(now, watch, part, out);
+      return;
+    }
+    watch.has_been_told = true;
     --watch.credit;
     send_events(now, watch, part, out);
   }
@@ -190,6 +195,7 @@ void Front::on_stored_events(const Now& now, SessionId id, Correlation correlati
   const Position stored_end{events_.first_entry() - 1, UINT32_MAX};
   watch->after = blobs->empty() ? std::max(watch->after, stored_end) : part.last;
   if (part.events.empty()) return;
+  watch->has_been_told = true;
   --watch->credit;
   send_events(now, *watch, part, out);
 }

@@ -27,6 +27,7 @@ struct Watch {
   std::uint32_t credit = 0;   // how many more `events` messages the watcher takes
   bool has_seen_all = false;  // nothing behind `after` concerns it, whatever has happened since
   bool is_to_be_served = false;
+  bool has_been_told = false;  // at least one message was sent
   bool reading = false;  // the loop has been asked for events from the store
 };
 

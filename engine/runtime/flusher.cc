@@ -39,6 +39,7 @@ Result<void> Flusher::work(SteadyTime now) {
   EventLog::Cut cut = events_.cut();
   flush_ = state_.cut(std::move(cut.blob), cut.first);
   changed_at_.reset();
+  cut_at_ = now;
   under_way_ = true;
   store_.begin_flush(flush_);
   return {};
@@ -63,6 +64,10 @@ Result<void> Flusher::take_result(SteadyTime now) {
   events_.flushed();
   if (!keep_journal_) transport_.trim(flushed_);
   return {};
+}
+
+std::optional<SteadyTime> Flusher::waiting_since() const {
+  return flush_ == nullptr ? std::nullopt : std::optional(cut_at_);
 }
 
 // Events may be more than the entries that they came from, and are one row of each flush.

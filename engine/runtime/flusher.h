@@ -53,6 +53,8 @@ class Flusher {
   bool is_full() const { return full_; }
 
   bool is_under_way() const { return under_way_; }
+  // Since when what is to be flushed next waits for the store; nothing where nothing does.
+  std::optional<SteadyTime> waiting_since() const;
 
   SteadyTime next_deadline() const;
 
@@ -70,6 +72,7 @@ class Flusher {
   std::shared_ptr<const Flush> flush_;  // cut and not in the store yet
   bool under_way_ = false;              // else to be begun again at try_at_
   SteadyTime try_at_{};
+  SteadyTime cut_at_{};
   std::optional<SteadyTime> changed_at_;  // the first change since the last cut
   Index flushed_ = 0;
   Index wanted_ = 0;

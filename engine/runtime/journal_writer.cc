@@ -69,7 +69,15 @@ void JournalWriter::append(Instant time, SteadyTime now) {
   }
   current_->absent = false;
   current_->sent_at = now;
+  if (current_->tries == 0) current_->first_sent_at = now;
   current_->under_way = transport_.append(current_->bytes);
+}
+
+std::optional<SteadyTime> JournalWriter::on_its_way_since() const {
+  for (const EntryOnItsWay& entry : written_) {
+    if (!entry.answered) return entry.first_sent_at;
+  }
+  return current_ ? std::optional(current_->first_sent_at) : std::nullopt;
 }
 
 SteadyTime JournalWriter::next_try() const {

@@ -25,6 +25,7 @@ struct EntryOnItsWay {
   bool answered = false;
   bool absent = true;  // surely not in the journal, so it may be changed
   SteadyTime sent_at;
+  SteadyTime first_sent_at;
   SteadyTime try_at;
   std::uint32_t tries = 0;
 };
@@ -60,6 +61,9 @@ class JournalWriter {
   void append(Instant time, SteadyTime now);
   // Of a failed one: when it is to be tried again.
   SteadyTime next_try() const;
+
+  // Since when the oldest entry that has not come back is on its way; nothing where none is.
+  std::optional<SteadyTime> on_its_way_since() const;
 
   // An entry of this incarnation has come back. Its batch, if it waits to be answered; null where
   // it was answered before.

@@ -385,16 +385,36 @@ std::string Loop::answer_info(wire::Correlation correlation) const {
   facts["entry"] = std::to_string(state_->entries());
   facts["index"] = std::to_string(state_->index());
   facts["flushed"] = std::to_string(flusher_->flushed());
+  const auto since = [&](std::optional<SteadyTime> begin) {
+    return begin ? ms(now_.steady - *begin) : "0";
+  };
+  facts["append_ms"] = since(writer_.on_its_way_since());
+  facts["flush_ms"] = since(flusher_->waiting_since());
   facts["uptime_ms"] = ms(now_.steady - started_at_);
   facts["sessions"] = std::to_string(front_->sessions());
   facts["leases"] = std::to_string(front_->leases());
   facts["waits"] = std::to_string(front_->waits());
   facts["watches"] = std::to_string(front_->watches());
+  const Limits& limits = state_->limits();
   const PeerCounters peers = sessions_.counters();
   facts["malformed"] = std::to_string(peers.malformed + front_->malformed());
   facts["overflown"] = std::to_string(peers.overflown);
   facts["refused"] = std::to_string(peers.refused);
   facts["denied"] = std::to_string(front_->denied());
+  for (const auto& [name, limit] : std::map<std::string, std::uint64_t>{
+           {"payload_bytes_max", limits.payload_bytes_max},
+           {"result_bytes_max", limits.result_bytes_max},
+           {"output_bytes_max", limits.output_bytes_max},
+           {"unfinished_per_queue_max", limits.unfinished_per_queue_max},
+           {"unfinished_max", limits.unfinished_max},
+           {"queues_max", limits.queues_max},
+           {"attempts_max", limits.attempts_max},
+           {"batch_tasks_max", options_.sessions.batch_tasks_max},
+           {"batch_bytes_max", options_.sessions.batch_bytes_max}}) {
+    facts["limits." + name] = std::to_string(limit);
+  }
+  facts["limits.retention_ms"] = std::to_string(limits.retention.count());
+  facts["limits.dedup_window_ms"] = std::to_string(limits.dedup_window.count());
   if (phase_ == Phase::stopped) facts["failure"] = to_string(failure_);
   wire::EngineInfo info;
   info.correlation = correlation;

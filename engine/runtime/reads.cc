@@ -208,7 +208,8 @@ std::string Reads::answer_list(const Now& now, Correlation correlation, const Re
     const bool fits = view && (read.type.empty() || read.type == view->type) &&
                       (read.parent.empty() || read.parent == view->parent);
     if (view && !fits) continue;
-    Result<std::string> spec = spec_without_payload(task.spec);
+    Result<std::string> spec =
+        read.payloads ? Result<std::string>(task.spec) : spec_without_payload(task.spec);
     Result<StoredStatus> status = decode_stored_status(task.status);
     if (!spec) return refused(correlation, spec.error());
     if (!status) return refused(correlation, status.error());

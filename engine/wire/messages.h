@@ -207,7 +207,7 @@ struct Wait {
 };
 
 // [11, c, {"queue", "state", "type", "parent" bin, "before" bin, "from_ms", "to_ms", "count",
-// "finished"}] → page, newest first.
+// "finished", "payloads"}] → page, newest first.
 struct List {
   Correlation correlation = 0;
   std::string_view queue;
@@ -220,6 +220,7 @@ struct List {
   // Made at or after the one and before the other, by the time in their ids; milliseconds.
   std::optional<std::int64_t> from_ms{};
   std::optional<std::int64_t> to_ms{};
+  bool payloads = false;  // the specs have theirs; a page is shorter where they are large
 };
 
 // [12, c, [id, …], reason] → done.
@@ -401,7 +402,8 @@ struct TaskMessage {
   Duration wall_offset{0};
 };
 
-// [71, c, [[spec bin, status bin], …], next bin, wall − journal ms]. The specs have empty payloads.
+// [71, c, [[spec bin, status bin], …], next bin, wall − journal ms]. The specs have
+// empty payloads unless they were asked for.
 struct Page {
   struct Item {
     std::string_view spec;

@@ -223,6 +223,8 @@ List read_list_request(Correlation correlation, Fields& fields) {
       m.from_ms = filters.i64();
     } else if (name == "to_ms") {
       m.to_ms = filters.i64();
+    } else if (name == "payloads") {
+      m.payloads = filters.boolean();
     } else {
       filters.fail();  // a filter that is left out would show more than was asked for
     }

@@ -127,7 +127,8 @@ void pack(Packer& out, const List& m) {
   const std::size_t filters = (m.queue.empty() ? 0u : 1u) + (m.state ? 1u : 0u) +
                               (m.before.empty() ? 0u : 1u) + (m.finished_too ? 0u : 1u) +
                               (m.type.empty() ? 0u : 1u) + (m.parent.empty() ? 0u : 1u) +
-                              (m.from_ms ? 1u : 0u) + (m.to_ms ? 1u : 0u);
+                              (m.from_ms ? 1u : 0u) + (m.to_ms ? 1u : 0u) +
+                              (m.payloads ? 1u : 0u);
   begin(out, Kind::list, m.correlation, 1).map(1 + filters).text("count").u64(m.count);
   if (!m.queue.empty()) out.text("queue").text(m.queue);
   if (m.state) out.text("state").u64(static_cast<std::uint64_t>(*m.state));
@@ -137,6 +138,7 @@ void pack(Packer& out, const List& m) {
   if (!m.parent.empty()) out.text("parent").id(m.parent);
   if (m.from_ms) out.text("from_ms").i64(*m.from_ms);
   if (m.to_ms) out.text("to_ms").i64(*m.to_ms);
+  if (m.payloads) out.text("payloads").boolean(true);
 }
 
 void pack(Packer& out, const Cancel& m) {

@@ -154,13 +154,29 @@ TEST_CASE("a store without room keeps all in memory and the journal until there 
   jack.advance(300ms);
   CHECK(jack.fact("state") == "storage_full");
   CHECK(jack.fact("flushed") == "0");
+  CHECK(jack.fact("flush_ms") == "300");  // since it was to be flushed
+  CHECK(jack.fact("append_ms") == "0");
   CHECK(jack.submitted("mail").empty());  // lists come from the store, as it is
   CHECK(jack.succeed(jack.claim("mail"), "done") == Code::ok);
   jack.advance(3s);
   CHECK(jack.fact("state") == "running");
+  CHECK(jack.fact("flush_ms") == "0");
   CHECK(jack.submitted("mail").size() == 1);
   jack.restart();
   CHECK(jack.result(task) == "done");
+}
+
+TEST_CASE("info tells for how long the journal has stood still") {
+  Harness jack({.transport = GENERATE("memory", "local")});
+  RawSession session(jack);
+  jack.hold_appends();
+  session.say(wire::Submit{1, {encoded(spec_with_id(jack, 1))}});
+  jack.advance(2s);
+  CHECK(jack.fact("append_ms") == "2000");
+  jack.release_appends();
+  CHECK(session.expect_code() == Code::ok);
+  CHECK(jack.fact("append_ms") == "0");
+  CHECK(jack.fact("limits.attempts_max") == "1000");
 }
 
 TEST_CASE("a broken store stops the engine, and nothing accepted is lost") {

@@ -191,6 +191,9 @@ TEST_CASE("each bound of a session holds at its value and refuses beyond") {
       session.say(message);
     }
     CHECK(session.expect_code() == Code::rate_limited);
+    // The others are told where they stand.
+    CHECK(session.expect<wire::Events>().events.empty());
+    CHECK(session.expect<wire::Events>().events.empty());
     CHECK(session.next() == nullptr);
   }
   SECTION("subscriptions") {

@@ -349,6 +349,22 @@ TEST_CASE("a list is narrowed by type, parent and time") {
   CHECK(payload_types(jack, list) == Types{""});
 }
 
+TEST_CASE("a list brings payloads where they are asked for") {
+  Harness jack({.transport = GENERATE("memory", "local")});
+  jack.submit("mail", "a");
+  for (const bool asked : {false, true}) {
+    RawSession session(jack);
+    wire::List list;
+    list.correlation = 1;
+    list.payloads = asked;
+    session.say(list);
+    const auto& page = session.expect<wire::Page>();
+    REQUIRE(page.tasks.size() == 1);
+    Unpacker unpacker;
+    CHECK(decode_spec(unpacker, page.tasks[0].spec)->payload == (asked ? "a" : ""));
+  }
+}
+
 TEST_CASE("a task is read by its number") {
   Harness jack({.transport = GENERATE("memory", "local")});
   jack.submit("mail", "a");

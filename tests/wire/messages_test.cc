@@ -63,7 +63,7 @@ std::vector<std::string> requests() {
       encode(Resume{8, 2, {{kTask, {1}}, {kOther, {2}}}}),
       encode(Get{9, kTask, true, 0}),
       encode(Wait{10, kTask, Duration{11}}),
-      encode(List{11, "q", TaskState::failed, kTask, 7, false, "type", kOther, 5, 6}),
+      encode(List{11, "q", TaskState::failed, kTask, 7, false, "type", kOther, 5, 6, true}),
       encode(List{}),
       encode(Cancel{12, {kTask, kOther}, "reason"}),
       encode(Retry{13, {kTask}}),
