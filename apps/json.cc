@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "apps/strict_json.h"
 #include "apps/text/base64.h"
 #include "apps/text/escape.h"
 
@@ -27,6 +28,14 @@ Json Json::object() {
 Json Json::array() {
   Json json;
   *json.value_ = Value::array();
+  return json;
+}
+
+std::optional<Json> Json::parse(std::string_view text) {
+  Result<Value> value = parse_json(text);
+  if (!value) return std::nullopt;
+  Json json;
+  *json.value_ = *std::move(value);
   return json;
 }
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -20,6 +21,8 @@ class Json {
  public:
   static Json object();
   static Json array();
+  // Nothing where `text` is not JSON, or beyond the bounds of strict_json.h.
+  static std::optional<Json> parse(std::string_view text);
 
   Json();  // null
   Json(std::string_view text);

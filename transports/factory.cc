@@ -157,16 +157,19 @@ class Engine::Impl {
 
   zmq::context_t& context() { return *context_; }
   const std::vector<std::string>& endpoints() const { return endpoints_; }
+  const Attach::Keys& keys() const { return keys_; }
 
  private:
   // The engine's thread. Tells `opened` when it takes work, or why it does not.
   void run(std::promise<Result<void>> opened);
-  LoopOptions loop_options(const Parts& parts, std::shared_ptr<wire::KeyRing> keys) const;
+  LoopOptions loop_options(const Parts& parts) const;
+  Attach::Keys open_keys(const Parts& parts) const;
 
   const EngineOptions options_;
   const std::unique_ptr<zmq::context_t> context_;
   wire::Wake wake_;
   std::vector<std::string> endpoints_;  // written before `opened` is told, then never again
+  Attach::Keys keys_;                   // likewise
   std::atomic<bool> stop_{false};
   std::mutex mutex_;  // stop() may come from several threads
   std::thread thread_ JACK_GUARDED_BY(mutex_);
@@ -194,8 +197,7 @@ void Engine::Impl::stop() {
   context_->shutdown();  // calls of clients and workers in this process end as stopped
 }
 
-LoopOptions Engine::Impl::loop_options(const Parts& parts,
-                                       std::shared_ptr<wire::KeyRing> keys) const {
+LoopOptions Engine::Impl::loop_options(const Parts& parts) const {
   LoopOptions loop;
   loop.engine = parts.engine;
   loop.new_incarnation = random_id;
@@ -203,10 +205,30 @@ LoopOptions Engine::Impl::loop_options(const Parts& parts,
   loop.limits = options_.limits;
   loop.keep_journal = options_.keep_journal;
   loop.longest_sleep = Driver::kLongestSleep;
-  loop.rights = RightsSource(std::move(keys));
+  loop.rights = RightsSource(keys_.ring);
   loop.facts = {{"transport", options_.transport}, {"endpoints", joined(endpoints_)}};
   loop.log = options_.log;
   return loop;
+}
+
+// A list that is not there has no keys, which is an error only where peers need one.
+Attach::Keys Engine::Impl::open_keys(const Parts& parts) const {
+  const auto log = [this](LogLevel level, const std::string& what, const Error& error) {
+    if (options_.log) options_.log(level, what + error.message);
+  };
+  Attach::Keys keys;
+  keys.ring =
+      std::make_shared<wire::KeyRing>(options_.allowed_keys_file, [this, log](const Error& error) {
+        if (error.code == Code::not_found && options_.key_file.empty()) return;
+        log(LogLevel::error, "nobody is let in until this is mended: ", error);
+      });
+  if (parts.directory && !options_.allowed_keys_file.empty()) {
+    keys.last_used = std::make_shared<wire::LastUsed>(
+        parts.directory->path() + "/keys/used", [log](const Error& error) {
+          log(LogLevel::warning, "it is not noted when keys are used: ", error);
+        });
+  }
+  return keys;
 }
 
 void Engine::Impl::run(std::promise<Result<void>> opened) {
@@ -220,27 +242,16 @@ void Engine::Impl::run(std::promise<Result<void>> opened) {
   router_options.listen = options_.listen;
   if (parts->directory) router_options.data_dir = parts->directory->path();
   router_options.key_file = options_.key_file;
-  const auto logged = [this](LogLevel level, std::string what) {
-    return [this, level, what = std::move(what)](const Error& error) {
-      if (options_.log) options_.log(level, what + error.message);
-    };
-  };
-  router_options.keys = std::make_shared<wire::KeyRing>(
-      options_.allowed_keys_file,
-      logged(LogLevel::error, "nobody is let in by tcp until this is mended: "));
-  if (parts->directory && !options_.key_file.empty()) {
-    router_options.last_used = std::make_shared<wire::LastUsed>(
-        parts->directory->path() + "/keys/used",
-        logged(LogLevel::warning, "it is not noted when keys are used: "));
-  }
+  keys_ = open_keys(*parts);
+  router_options.keys = keys_.ring;
+  router_options.last_used = keys_.last_used;
   auto router = wire::Router::open(*context_, router_options);
   if (!router) return opened.set_value(std::move(router).error());
   endpoints_ = (*router)->endpoints();
 
   Loop::Phase end = Loop::Phase::stopped;
   {
-    Loop loop({clock, *parts->transport, *parts->store, **router},
-              loop_options(*parts, router_options.keys));
+    Loop loop({clock, *parts->transport, *parts->store, **router}, loop_options(*parts));
     Driver driver({clock, *parts->transport, *parts->store, **router, wake_, loop});
     Result<void> started = driver.start();
     if (started && parts->directory) started = parts->directory->begin_run();
@@ -273,6 +284,8 @@ Result<Link> Attach::link(Engine& engine, std::string name, std::string key) {
   return Link::open(wire::route_within(engine.impl_->context(), wire::Router::kInProcess),
                     std::move(name), std::move(key));
 }
+
+Attach::Keys Attach::keys(Engine& engine) { return engine.impl_->keys(); }
 
 Result<Client> Engine::client() {
   return Attach::client(impl_->context(), wire::Router::kInProcess, {});

@@ -18,7 +18,7 @@ struct ConfigFlags {
   bool json = false;
 };
 
-Json json_of(const SettingValue& value, const Setting& setting) {
+Json json_of_setting(const SettingValue& value, const Setting& setting) {
   Json json = Json::object();
   if (setting.kind == SettingKind::texts) {
     Json list = Json::array();
@@ -56,7 +56,7 @@ Result<ExitStatus> config(const ConfigFlags& flags) {
   }
   Json all = Json::object();
   for (const Setting& setting : all_settings()) {
-    all.set(setting.key, json_of((*settings)[setting.key], setting));
+    all.set(setting.key, json_of_setting((*settings)[setting.key], setting));
   }
   Json files = Json::array();
   for (const std::string& file : settings->files()) files.add(file);

@@ -92,8 +92,6 @@ Result<KeysPlace> place_of_keys(const KeysFlags& flags) {
   return KeysPlace{folder, allowed.empty() ? folder + "/allowed" : allowed, folder + "/used"};
 }
 
-WallTime wall_now() { return std::chrono::floor<Duration>(std::chrono::system_clock::now()); }
-
 ExitStatus refuse_usage(const std::string& message) {
   complain(message);
   return ExitStatus::usage;

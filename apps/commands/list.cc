@@ -9,6 +9,7 @@
 #include "apps/tasks/task_json.h"
 #include "apps/tasks/task_text.h"
 #include "apps/terminal.h"
+#include "apps/text/date.h"
 
 namespace jack::app {
 namespace {
@@ -57,7 +58,7 @@ Result<ExitStatus> ls(const ListFlags& flags) {
     print(Json::object().set("tasks", std::move(tasks)).set("next", std::move(next)).line() + "\n");
     return ExitStatus::done;
   }
-  const WallTime now = std::chrono::floor<Duration>(std::chrono::system_clock::now());
+  const WallTime now = wall_now();
   print(tasks_text(page->tasks, now, table_style()));
   if (!page->next.empty() && is_terminal(Stream::errors)) {
     complain("there may be more; go on with --before " + to_string(page->next));

@@ -1,4 +1,5 @@
 // `jack serve`: an engine that other processes reach.
+#include <chrono>
 #include <memory>
 #include <semaphore>
 
@@ -10,6 +11,7 @@
 #include <jack_engine/engine.h>
 #include <jack_engine/version.h>
 
+#include "apps/api/gateway.h"
 #include "apps/commands/commands.h"
 #include "apps/commands/connection.h"
 #include "apps/json.h"
@@ -23,6 +25,9 @@ namespace {
 // Files that an engine has open beside one per session.
 constexpr rlim_t kOwnFiles = 256;
 
+// For answers that are under way when it is told to stop.
+constexpr std::chrono::seconds kHttpGrace{5};
+
 // "KEY=VALUE" of --set, checked while the command line is read.
 struct SetFlag {
   SettingsInput::Flag flag;
@@ -31,6 +36,7 @@ struct SetFlag {
 struct ServeFlags {
   EngineFlags engine;
   std::vector<ListenEndpoint> listen;
+  std::vector<std::string> http;
   std::optional<std::string> durability;
   std::optional<std::string> transport;
   std::optional<std::string> log_format;
@@ -63,6 +69,7 @@ Result<Settings> settings_of(const ServeFlags& flags) {
   add_flag(input, "--log-level", "log.level", flags.log_level);
   add_flag(input, "--key-file", "curve.key_file", flags.key_file);
   add_flag(input, "--allowed-keys-file", "keys.file", flags.allowed_keys_file);
+  if (!flags.http.empty()) input.flags.push_back({"--http", "http.listen", flags.http});
   if (flags.keep_journal) input.flags.push_back({"--keep-journal", "journal.keep", {"all"}});
   if (!flags.listen.empty()) {
     SettingsInput::Flag listen{"--listen", "listen", {}};
@@ -72,32 +79,63 @@ Result<Settings> settings_of(const ServeFlags& flags) {
   return Settings::load(input);
 }
 
-// Each session has a file of its own, and the usual bound is far below what an engine takes.
-void raise_file_limit(std::uint32_t sessions_max, Log& log) {
+// Each session and each connection has a file of its own, and the usual bound is far below what an
+// engine takes.
+void raise_file_limit(std::size_t sessions_max, std::size_t connections_max, Log& log) {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
   limit.rlim_cur = limit.rlim_max;
   const bool raised = ::setrlimit(RLIMIT_NOFILE, &limit) == 0;
-  if (raised && limit.rlim_max >= sessions_max + kOwnFiles) return;
+  if (raised && limit.rlim_max >= sessions_max + connections_max + kOwnFiles) return;
   log.write(LogLevel::warning,
-            fmt::format("this process may open {} files, too few for {} sessions: raise its hard "
-                        "limit, or lower sessions.sessions_max",
-                        limit.rlim_max, sessions_max));
+            fmt::format("this process may open {} files, too few for {} sessions and {} HTTP "
+                        "connections: raise its hard limit, or lower sessions.sessions_max and "
+                        "http.connections_max",
+                        limit.rlim_max, sessions_max, connections_max));
 }
 
-void say_ready(const Engine& engine, const EngineOptions& options, bool json) {
+// Nothing, where it is off, or where the default address is taken: that is only said.
+Result<std::unique_ptr<api::Gateway>> open_http(Engine& engine, const HttpSettings& http,
+                                                Log& log) {
+  if (http.options.listen.empty()) return std::unique_ptr<api::Gateway>();
+  Result<std::unique_ptr<api::Gateway>> opened = api::Gateway::open(engine, http.options);
+  if (opened || http.asked_for || opened.error().code != Code::unavailable) return opened;
+  log.write(LogLevel::warning,
+            fmt::format("serving without HTTP: {}. Choose another address with --http ADDR:PORT, "
+                        "or none with --http off",
+                        opened.error().message));
+  return std::unique_ptr<api::Gateway>();
+}
+
+std::vector<std::string> http_urls(const api::Gateway* gateway, bool tls) {
+  std::vector<std::string> urls;
+  if (gateway == nullptr) return urls;
+  for (const std::string& address : gateway->addresses()) {
+    urls.push_back((tls ? "https://" : "http://") + address);
+  }
+  return urls;
+}
+
+void say_ready(const std::vector<std::string>& endpoints, const std::vector<std::string>& urls,
+               const std::string& data_dir, bool json) {
   if (json) {
-    Json endpoints = Json::array();
-    for (const std::string& endpoint : engine.endpoints()) endpoints.add(endpoint);
+    const auto list = [](const std::vector<std::string>& texts) {
+      Json array = Json::array();
+      for (const std::string& text : texts) array.add(text);
+      return array;
+    };
     Json line = Json::object();
     line.set("ready", true)
-        .set("endpoints", std::move(endpoints))
-        .set("data_dir", options.data_dir)
+        .set("endpoints", list(endpoints))
+        .set("http", list(urls))
+        .set("data_dir", data_dir)
         .set("pid", static_cast<int>(::getpid()))
         .set("version", version());
     print(line.line() + "\n");
   } else {
-    print(fmt::format("jack {} is ready at {}\n", version(), fmt::join(engine.endpoints(), " ")));
+    std::vector<std::string> all = endpoints;
+    all.insert(all.end(), urls.begin(), urls.end());
+    print(fmt::format("jack {} is ready at {}\n", version(), fmt::join(all, " ")));
   }
   flush_printed();
 }
@@ -108,7 +146,12 @@ Result<ExitStatus> serve(const ServeFlags& flags) {
   Log log(settings->text("log.format"), settings->text("log.level"));
   EngineOptions options = engine_options(*settings);
   options.log = [&log](LogLevel level, std::string_view line) { log.write(level, line); };
-  raise_file_limit(options.sessions.sessions_max, log);
+  Result<HttpSettings> http = http_settings(*settings);
+  if (!http) return http.error();
+  http->options.log = options.log;
+  const bool has_http = !http->options.listen.empty();
+  raise_file_limit(options.sessions.sessions_max,
+                   has_http ? http->options.limits.connections_max : 0, log);
 
   // Before the engine's threads. A signal that comes while it opens stops it once it is open.
   std::binary_semaphore stop(0);
@@ -116,8 +159,12 @@ Result<ExitStatus> serve(const ServeFlags& flags) {
                             [&log] { log.write(LogLevel::warning, "told twice: ending at once"); });
   Result<Engine> engine = Engine::open(options);
   if (!engine) return engine.error();
-  say_ready(*engine, options, flags.json);
+  Result<std::unique_ptr<api::Gateway>> gateway = open_http(*engine, *http, log);
+  if (!gateway) return gateway.error();
+  const std::vector<std::string> urls = http_urls(gateway->get(), http->options.tls.has_value());
+  say_ready(engine->endpoints(), urls, options.data_dir, flags.json);
   stop.acquire();
+  if (*gateway) (*gateway)->stop(kHttpGrace);
   engine->stop();
   return ExitStatus::done;
 }
@@ -132,6 +179,9 @@ Command serve_command() {
       .option("--listen", "ENDPOINT", flags->listen,
               "where it is reached, ipc:///PATH or tcp://IP:PORT, where port 0 takes a free one; "
               "may be given several times (default: ipc://DIR/jack.sock)")
+      .option("--http", "ADDR:PORT", flags->http,
+              "where HTTP is served, port 0 taking a free one; may be given several times; off: "
+              "nowhere (default: 127.0.0.1:5000, or the port in PORT or A2A_JULES_PORT)")
       .option(
           "--durability", "LEVEL", flags->durability,
           "what an accepted task survives: full, also power loss (the default); normal, a crash "
@@ -165,7 +215,7 @@ Command serve_command() {
       .status(ExitStatus::refused,
               "the configuration is wrong, the files are of a newer version, or DIR holds other "
               "things and is open to other users")
-      .status(ExitStatus::no_engine, "the data directory or an address is in use")
+      .status(ExitStatus::no_engine, "the data directory or an address that was chosen is in use")
       .status(ExitStatus::not_permitted,
               "beyond this machine without keys, or the directory is somebody else's")
       .status(ExitStatus::internal, "the files are damaged: see `jack doctor`")

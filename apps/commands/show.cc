@@ -9,6 +9,7 @@
 #include "apps/tasks/task_json.h"
 #include "apps/tasks/task_text.h"
 #include "apps/terminal.h"
+#include "apps/text/date.h"
 
 namespace jack::app {
 namespace {
@@ -58,7 +59,7 @@ Result<ExitStatus> show(const ShowFlags& flags) {
     print(json.line() + "\n");
     return ExitStatus::done;
   }
-  const WallTime now = std::chrono::floor<Duration>(std::chrono::system_clock::now());
+  const WallTime now = wall_now();
   print(task_text(*task, result ? &*result : nullptr, now, table_style()));
   return ExitStatus::done;
 }

@@ -9,6 +9,7 @@
 #include <jack_engine/client.h>
 #include <jack_engine/limits.h>
 
+#include "apps/api/gateway.h"
 #include "apps/cli/values.h"
 #include "apps/text/duration.h"
 #include "apps/text/nearest.h"
@@ -53,6 +54,21 @@ std::vector<Setting> make_settings() {
       choice("log.level", {"info", "debug", "warning", "error"}, "the least that is logged"),
       path("curve.key_file", "the engine's secret key for tcp; none: DIR/keys/engine.key"),
       path("keys.file", "who may come in, and what for; none: DIR/keys/allowed"),
+      {"http.listen",
+       SettingKind::texts,
+       {"127.0.0.1:5000"},
+       "where HTTP is served, or off; PORT and A2A_JULES_PORT choose the port of the default"},
+      path("http.certificate_file", "PEM, for HTTPS; goes with http.key_file"),
+      path("http.key_file", "the certificate's key, without a passphrase"),
+      choice("http.behind_proxy", {"no", "yes"}, "whether a proxy in front does TLS"),
+      {"http.hosts", SettingKind::texts, {}, "names by which clients may call, beside loopback"},
+      {"http.allowed_origins", SettingKind::texts, {}, "web pages that may use the API"},
+      count("http.requests_per_second_max", 0, "requests that one key may make; 0: any number"),
+      count("http.connections_max", http::HttpLimits{}.connections_max, "HTTP connections"),
+      {"jules.inbox", SettingKind::text, {"inbox"}, "the queue of tasks assigned to nobody"},
+      {"jules.responses", SettingKind::text, {"responses"}, "the queue of what agents answered"},
+      duration("jules.acknowledge_lease", api::GatewayOptions{}.acknowledge_lease,
+               "what acknowledge takes"),
       duration("client.patience", ClientOptions{}.patience, "how long commands try to reach it"),
       path("client.key_file", "this side's secret key for tcp"),
       path("client.engine_key_file", "the engine's public key for tcp"),

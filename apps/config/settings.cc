@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "apps/cli/values.h"
+#include "engine/format/spec.h"
 
 namespace jack::app {
 namespace {
@@ -222,12 +223,57 @@ EngineOptions engine_options(const Settings& settings) {
   if (options.listen.empty()) options.listen = {"ipc://" + settings.data_dir() + "/jack.sock"};
   if (std::ranges::any_of(options.listen, leaves_the_machine)) {
     options.key_file = key_file(settings, "curve.key_file", "engine.key");
-    options.allowed_keys_file = key_file(settings, "keys.file", "allowed");
+  }
+  // Also where there is none yet: keys are good from the moment on in which they are made.
+  options.allowed_keys_file = settings.text("keys.file");
+  if (options.allowed_keys_file.empty()) {
+    options.allowed_keys_file = settings.data_dir() + "/keys/allowed";
   }
   options.keep_journal = settings.text("journal.keep") == "all";
   options.limits = limits_of(settings);
   options.sessions = session_limits_of(settings);
   return options;
+}
+
+Result<HttpSettings> http_settings(
+    const Settings& settings,
+    const std::function<std::optional<std::string>(const std::string&)>& variable) {
+  HttpSettings http;
+  const SettingValue& listen = settings["http.listen"];
+  http.asked_for = listen.source != Source::defaults;
+  if (listen.texts != std::vector<std::string>{"off"}) http.options.listen = listen.texts;
+  for (const char* name : {"PORT", "A2A_JULES_PORT"}) {
+    const std::optional<std::string> port = variable(name);
+    if (!port || http.asked_for) continue;
+    std::uint32_t number = 0;
+    if (!read_value(*port, number) || number > UINT16_MAX) {
+      return Error{
+          Code::invalid_argument,
+          fmt::format("{}: '{}' is not a port; or choose the address with --http", name, *port)};
+    }
+    http.options.listen = {fmt::format("127.0.0.1:{}", number)};
+    http.asked_for = true;
+  }
+  const std::string& certificate = settings.text("http.certificate_file");
+  const std::string& key = settings.text("http.key_file");
+  if (certificate.empty() != key.empty()) {
+    return Error{Code::invalid_argument,
+                 "http.certificate_file and http.key_file go together: one of them is missing"};
+  }
+  if (!key.empty()) http.options.tls = http::TlsFiles{certificate, key};
+  http.options.limits.connections_max = small_count(settings, "http.connections_max");
+  http.options.hosts = settings["http.hosts"].texts;
+  http.options.allowed_origins = settings["http.allowed_origins"].texts;
+  http.options.behind_proxy = settings.text("http.behind_proxy") == "yes";
+  http.options.requests_per_second_max = small_count(settings, "http.requests_per_second_max");
+  for (const char* name : {"jules.inbox", "jules.responses"}) {
+    if (is_queue_name(settings.text(name))) continue;
+    return Error{Code::invalid_argument, fmt::format("{}: {}", name, kQueueNameRule)};
+  }
+  http.options.inbox = settings.text("jules.inbox");
+  http.options.responses = settings.text("jules.responses");
+  http.options.acknowledge_lease = value_of<Duration>(settings, "jules.acknowledge_lease");
+  return http;
 }
 
 ClientOptions client_options(const Settings& settings) {

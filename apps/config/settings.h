@@ -15,6 +15,7 @@
 #include <jack_engine/engine.h>
 #include <jack_engine/error.h>
 
+#include "apps/api/gateway.h"
 #include "apps/config/setting.h"
 #include "apps/config/toml_file.h"
 
@@ -85,6 +86,18 @@ class Settings {
 
 // What `jack serve` opens its engine with.
 EngineOptions engine_options(const Settings& settings);
+
+// Where and how `jack serve` answers HTTP.
+struct HttpSettings {
+  api::GatewayOptions options;  // without addresses: not at all
+  bool asked_for = false;       // somebody chose the address: it must be had
+};
+
+// Errors: invalid_argument  PORT is none; a queue's name that is none
+Result<HttpSettings> http_settings(
+    const Settings& settings,
+    const std::function<std::optional<std::string>(const std::string&)>& variable =
+        process_variable);
 
 // How commands reach the engine. `engine` counts only if it comes from at least as strong a source
 // as `data_dir`: `--data-dir` means the engine there, whatever JACK_ENGINE says.

@@ -367,6 +367,7 @@ bool Connection::admit() {
     admission.answer = internal_problem();
   }
   extra_headers_ = std::move(admission.headers);
+  request.principal = std::move(admission.principal);
   if (!admission.answer) return true;
 
   if (admission.answer->status >= 400) Counts::add(common_.counts.not_admitted);
@@ -469,10 +470,11 @@ Written Connection::write(std::string_view bytes) {
   return Written::taken;
 }
 
-void Connection::end() {
+void Connection::end(std::string_view last) {
   if (phase_ == Phase::handling) send(Response{204, {}, {}});
   if (phase_ != Phase::streaming) return;
   const auto self = shared_from_this();
+  if (!last.empty() && !head_only_) append_chunk(last);
   static_cast<void>(end_exchange());
   if (!http_1_0_ && !head_only_) append("0\r\n\r\n");
   phase_ = Phase::finishing;
@@ -663,6 +665,7 @@ std::function<void()> Connection::end_exchange() {
   Exchange* const exchange = std::exchange(exchange_, nullptr);
   if (exchange == nullptr) return nullptr;
   exchange->connection = nullptr;
+  if (exchange->on_answered) exchange->on_answered();
   // They may hold the last Responders, so `exchange` may go together with them.
   const auto drained = std::exchange(exchange->on_drained, nullptr);
   const auto stopping = std::exchange(exchange->on_stopping, nullptr);

@@ -97,7 +97,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void send(Response response);
   void begin(Response head);
   Written write(std::string_view bytes);
-  void end();
+  void end(std::string_view last);
   void abandoned();
   void on_peer_ended();  // cuts, if the client has gone and somebody wants to know
   bool wanted() const { return phase_ == Phase::handling || phase_ == Phase::streaming; }

@@ -20,6 +20,7 @@ class Exchange {
   std::function<void()> on_closed;
   std::function<void()> on_drained;
   std::function<void()> on_stopping;
+  std::function<void()> on_answered;
 };
 
 }  // namespace jack::http

@@ -53,6 +53,10 @@ const std::string& Request::parameter(std::string_view name) const {
   return *value;
 }
 
+bool Request::has_parameter(std::string_view name) const {
+  return value_in(parameters, name) != nullptr;
+}
+
 Response& Response::set(std::string name, std::string value) {
   headers.push_back({std::move(name), std::move(value)});
   return *this;

@@ -43,7 +43,8 @@ struct Request {
   std::vector<Field> headers;         // in order, names in lower case
   std::string host;                   // with the port, as sent; empty in HTTP/1.0 without one
   std::string body;
-  std::string peer;  // the client's address, without its port
+  std::string peer;       // the client's address, without its port
+  std::string principal;  // whoever Admission said it is
   bool peer_is_loopback = false;
   bool tls = false;
 
@@ -53,6 +54,7 @@ struct Request {
 
   // Of the route's pattern, in which `name` must be: parameter("id") of "/v1/tasks/{id}".
   const std::string& parameter(std::string_view name) const;
+  bool has_parameter(std::string_view name) const;
 };
 
 // Content-Length, Transfer-Encoding, Connection and Date are set when it is sent, and so are
@@ -92,7 +94,10 @@ class Responder {
   // What is written in one turn of the thread goes out together. A part that is larger than the
   // limit is taken when nothing else waits.
   Written write(std::string_view bytes);
-  void end();
+  // `last`: a last part, taken however much waits.
+  void end(std::string_view last = {});
+  // Breaks the answer off, so that the client sees that it is not whole.
+  void cut();
 
   // Whether somebody still waits for (more of) this answer.
   bool wanted() const;
@@ -102,6 +107,8 @@ class Responder {
   void on_closed(std::function<void()> act);
   // After Written::full: half of the limit is free again.
   void on_drained(std::function<void()> act);
+  // The answer is complete, or the client has left: what was done for it is over.
+  void on_answered(std::function<void()> act);
   // The server is about to stop; answer now, or be cut at the end of the grace.
   void on_stopping(std::function<void()> act);
 
@@ -114,6 +121,7 @@ using Handler = std::function<void(Request, Responder)>;
 // What is decided when the header of a request is there, before its body is read.
 struct Admission {
   std::optional<Response> answer;  // given instead of the handler's: a refusal, or a preflight's
+  std::string principal;           // who asks, as the handler is to see it in Request::principal
   std::vector<Field> headers;      // added to the answer, whoever gives it
 };
 

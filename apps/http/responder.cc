@@ -38,8 +38,12 @@ Written Responder::write(std::string_view bytes) {
   return connection != nullptr ? connection->write(bytes) : Written::gone;
 }
 
-void Responder::end() {
-  if (Connection* connection = waiting(*exchange_)) connection->end();
+void Responder::end(std::string_view last) {
+  if (Connection* connection = waiting(*exchange_)) connection->end(last);
+}
+
+void Responder::cut() {
+  if (Connection* connection = waiting(*exchange_)) connection->cut();
 }
 
 bool Responder::wanted() const {
@@ -58,6 +62,10 @@ void Responder::on_closed(std::function<void()> act) {
 
 void Responder::on_drained(std::function<void()> act) {
   if (waiting(*exchange_) != nullptr) exchange_->on_drained = std::move(act);
+}
+
+void Responder::on_answered(std::function<void()> act) {
+  if (waiting(*exchange_) != nullptr) exchange_->on_answered = std::move(act);
 }
 
 void Responder::on_stopping(std::function<void()> act) {

@@ -21,6 +21,7 @@
 
 #include "apps/http/byte_stream.h"
 #include "apps/http/connection.h"
+#include "engine/assert.h"
 #include "engine/guarded_by.h"
 #include "engine/thread_name.h"
 
@@ -113,6 +114,7 @@ class Server::Impl {
   const std::vector<std::string>& addresses() const { return addresses_; }
   void post(std::function<void()> act) { boost::asio::post(io_, std::move(act)); }
   void call_when_readable(int descriptor, std::function<void()> act);
+  void stop_calling(int descriptor);
   void call_every(milliseconds period, std::function<void()> act);
   const Counts& counts() const { return common_.counts; }
 
@@ -140,7 +142,7 @@ class Server::Impl {
   void take_rest(Listener& listener, const error_code& error);
   void add(tcp::socket socket);
   void sweep();
-  void wait_for(Watched& watched);
+  void wait_for(const std::shared_ptr<Watched>& watched);
   void wait_for(Period& period);
   void begin_stop(milliseconds grace);
   void cut_all();
@@ -154,7 +156,7 @@ class Server::Impl {
   boost::asio::steady_timer sweep_timer_;
   boost::asio::steady_timer stop_timer_;
   bool sweeping_ = false;
-  std::vector<std::unique_ptr<Watched>> watched_;
+  std::vector<std::shared_ptr<Watched>> watched_;
   std::vector<std::unique_ptr<Period>> periods_;
   std::mutex stop_mutex_;  // whoever stops may do so from several threads
   std::thread thread_ JACK_GUARDED_BY(stop_mutex_);
@@ -262,19 +264,32 @@ void Server::Impl::sweep() {
 
 void Server::Impl::call_when_readable(int descriptor, std::function<void()> act) {
   boost::asio::post(io_, [this, descriptor, act = std::move(act)]() mutable {
-    watched_.push_back(std::make_unique<Watched>(
+    watched_.push_back(std::make_shared<Watched>(
         Watched{boost::asio::posix::stream_descriptor(io_, descriptor), std::move(act)}));
-    wait_for(*watched_.back());
+    wait_for(watched_.back());
   });
 }
 
-void Server::Impl::wait_for(Watched& watched) {
-  watched.descriptor.async_wait(boost::asio::posix::stream_descriptor::wait_read,
-                                [this, &watched](const error_code& error) {
-                                  if (error) return;
-                                  watched.act();
-                                  wait_for(watched);
-                                });
+void Server::Impl::stop_calling(int descriptor) {
+  JACK_ASSERT(std::this_thread::get_id() == common_.thread);
+  const auto found = std::find_if(watched_.begin(), watched_.end(), [&](const auto& watched) {
+    return watched->descriptor.native_handle() == descriptor;
+  });
+  if (found == watched_.end()) return;
+  (*found)->descriptor.release();
+  watched_.erase(found);
+}
+
+// It may be gone when the handler of a cancelled wait runs, and act() may have ended it.
+void Server::Impl::wait_for(const std::shared_ptr<Watched>& watched) {
+  watched->descriptor.async_wait(
+      boost::asio::posix::stream_descriptor::wait_read,
+      [this, weak = std::weak_ptr<Watched>(watched)](const error_code& error) {
+        const std::shared_ptr<Watched> ready = weak.lock();
+        if (error || !ready) return;
+        ready->act();
+        if (ready->descriptor.is_open()) wait_for(ready);
+      });
 }
 
 void Server::Impl::call_every(milliseconds period, std::function<void()> act) {
@@ -344,6 +359,8 @@ void Server::post(std::function<void()> act) { impl_->post(std::move(act)); }
 void Server::call_when_readable(int descriptor, std::function<void()> act) {
   impl_->call_when_readable(descriptor, std::move(act));
 }
+
+void Server::stop_calling(int descriptor) { impl_->stop_calling(descriptor); }
 
 void Server::call_every(milliseconds period, std::function<void()> act) {
   impl_->call_every(period, std::move(act));

@@ -73,8 +73,10 @@ class Server {
   void post(std::function<void()> act);
 
   // On the server's thread, until it stops: whenever `descriptor` is readable, and every `period`.
-  // The descriptor stays its owner's, who keeps it open for as long as the server runs.
+  // The descriptor stays its owner's, who keeps it open until the server has stopped or
+  // stop_calling() has returned, which is to be called on the server's thread.
   void call_when_readable(int descriptor, std::function<void()> act);
+  void stop_calling(int descriptor);
   void call_every(std::chrono::milliseconds period, std::function<void()> act);
 
   // Stops accepting and closes idle connections. Answers that are given within `grace` still

@@ -27,18 +27,6 @@ Json json_of(const Backoff& backoff) {
   return json;
 }
 
-Json json_of(const AttemptRecord& attempt) {
-  Json json = Json::object();
-  json.set("attempt", attempt.attempt)
-      .set("cycle", attempt.cycle)
-      .set("outcome", name_of(attempt.outcome))
-      .set("started", date_text(attempt.started))
-      .set("ended", date_text(attempt.ended));
-  set_unless_empty(json, "worker", attempt.worker);
-  set_unless_empty(json, "error", attempt.error);
-  return json;
-}
-
 // Their values are bytes, unlike those of headers.
 Json json_of(const std::map<std::string, std::string>& annotations) {
   Json json = Json::object();
@@ -92,6 +80,25 @@ Json json_of(const Task& task) {
   Json attempts = Json::array();
   for (const AttemptRecord& attempt : task.status.attempts) attempts.add(json_of(attempt));
   json.set("attempts", std::move(attempts));
+  return json;
+}
+
+Json json_of(const AttemptRecord& attempt) {
+  Json json = Json::object();
+  json.set("attempt", attempt.attempt)
+      .set("cycle", attempt.cycle)
+      .set("outcome", name_of(attempt.outcome))
+      .set("started", date_text(attempt.started))
+      .set("ended", date_text(attempt.ended));
+  set_unless_empty(json, "worker", attempt.worker);
+  set_unless_empty(json, "error", attempt.error);
+  return json;
+}
+
+Json json_of(const TaskSpec& spec) {
+  Json json = Json::object();
+  json.set("id", to_string(spec.id)).set("queue", spec.queue);
+  set_spec(json, spec);
   return json;
 }
 

@@ -10,6 +10,9 @@ namespace jack::app {
 
 // `state` is at the top. The payload is in it where the task has been read with it.
 Json json_of(const Task& task);
+// Only what was asked, with its id and queue.
+Json json_of(const TaskSpec& spec);
+Json json_of(const AttemptRecord& attempt);
 Json json_of(const TaskResult& result);
 
 // Adds to a task what it brought back: `result`, and its `result_content_type`.

@@ -6,6 +6,8 @@
 
 namespace jack::app {
 
+WallTime wall_now() { return std::chrono::floor<Duration>(std::chrono::system_clock::now()); }
+
 std::string local_date_text(WallTime at) {
   const std::time_t seconds =
       std::chrono::floor<std::chrono::seconds>(at).time_since_epoch().count();

@@ -2,6 +2,7 @@
 // outlive them; once it is shut down (zmq::context_t::shutdown), their calls end as `stopped`.
 #pragma once
 
+#include <memory>
 #include <string>
 
 #include <zmq.hpp>
@@ -11,12 +12,21 @@
 #include <jack_engine/worker.h>
 
 #include "engine/runtime/link.h"
+#include "engine/wire/key_ring.h"
+#include "engine/wire/last_used.h"
 
 namespace jack {
 
 // `endpoint` is an inproc:// one (wire::Router::kInProcess). The endpoint, data directory and key
 // files in the options are not used.
 struct Attach {
+  // The engine's list of keys, and where their use is noted: for what lets in others by it.
+  struct Keys {
+    std::shared_ptr<wire::KeyRing> ring;
+    std::shared_ptr<wire::LastUsed> last_used;  // may be empty
+  };
+  static Keys keys(Engine& engine);
+
   // A session in the process of this engine, for who polls it by its descriptor. It may do what the
   // key of this name in the engine's list may do, and all where `key` is empty.
   //

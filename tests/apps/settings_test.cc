@@ -279,7 +279,51 @@ TEST_CASE("keys that were made are used where an engine can be reached from else
   const EngineOptions options = engine_options(Settings::load(input).value());
 
   CHECK(options.key_file == folder.path() + "/data/keys/engine.key");
-  CHECK(options.allowed_keys_file.empty());
+  CHECK(options.allowed_keys_file == folder.path() + "/data/keys/allowed");
+}
+
+TEST_CASE("HTTP is at its usual port, at that of a variable, or where somebody says") {
+  const Folder folder;
+  std::map<std::string, std::string> variables;
+  SettingsInput input = folder.input();
+  const auto read = [&] {
+    return http_settings(Settings::load(input).value(), [&](const std::string& name) {
+      const auto found = variables.find(name);
+      return found == variables.end() ? std::nullopt : std::optional(found->second);
+    });
+  };
+  CHECK(read()->options.listen == std::vector<std::string>{"127.0.0.1:5000"});
+  CHECK_FALSE(read()->asked_for);
+
+  variables["A2A_JULES_PORT"] = "6000";
+  CHECK(read()->options.listen == std::vector<std::string>{"127.0.0.1:6000"});
+  CHECK(read()->asked_for);
+  variables["PORT"] = "7000";
+  CHECK(read()->options.listen == std::vector<std::string>{"127.0.0.1:7000"});
+  for (const char* const wrong : {"x", "65536", "-1"}) {
+    variables["PORT"] = wrong;
+    CHECK(read().error().code == Code::invalid_argument);
+  }
+
+  input.flags.push_back({"--http", "http.listen", {"[::1]:0", "127.0.0.1:1"}});
+  CHECK(read()->options.listen == std::vector<std::string>{"[::1]:0", "127.0.0.1:1"});
+  CHECK(read()->asked_for);
+  input.flags.push_back({"--http", "http.listen", {"off"}});
+  CHECK(read()->options.listen.empty());
+}
+
+TEST_CASE("settings of HTTP that make no sense are refused") {
+  const Folder folder;
+  const auto refused = [&](const std::string& key, const std::string& text) {
+    SettingsInput input = folder.input();
+    input.flags.push_back({"--set", key, {text}});
+    const Result<HttpSettings> read = http_settings(Settings::load(input).value());
+    return !read && read.error().code == Code::invalid_argument;
+  };
+  CHECK(refused("http.certificate_file", "/a.pem"));
+  CHECK(refused("http.key_file", "/a.pem"));
+  CHECK(refused("jules.inbox", "in box"));
+  CHECK(refused("jules.responses", ""));
 }
 
 }  // namespace

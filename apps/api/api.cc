@@ -1,0 +1,110 @@
+#include "apps/api/api.h"
+
+#include <algorithm>
+
+#include "apps/cli/values.h"
+#include "apps/http/problem.h"
+#include "apps/tasks/task_json.h"
+#include "apps/text/base64.h"
+#include "apps/text/escape.h"
+#include "engine/runtime/replies.h"
+
+namespace jack::api {
+namespace {
+
+// Proxies give up on connections on which nothing moves for a minute or less.
+constexpr std::chrono::seconds kBeatEvery{15};
+
+}  // namespace
+
+Api::Api(EngineSession& engine, Claims& claims, std::string principal)
+    : engine_(engine), claims_(claims), principal_(std::move(principal)) {}
+
+void Api::on_time() {
+  const auto now = std::chrono::steady_clock::now();
+  if (now < beat_at_) return;
+  beat_at_ = now + kBeatEvery;
+  std::erase_if(streams_, [](const auto& stream) { return stream.expired(); });
+  for (const std::weak_ptr<EventStream>& weak : streams_) {
+    if (const auto stream = weak.lock()) stream->beat();
+  }
+}
+
+void answer(const Responder& to, int status, const app::Json& body) {
+  Response response{status, {}, body.line() + "\n"};
+  response.set("Content-Type", "application/json");
+  Responder(to).send(std::move(response));
+}
+
+void answer_nothing(const Responder& to) { Responder(to).send({204, {}, {}}); }
+
+void refuse(const Responder& to, const Error& error, std::string_view field) {
+  Responder(to).send(http::problem(error, field));
+}
+
+void refuse(const Responder& to, const InputError& wrong) { refuse(to, wrong.error, wrong.field); }
+
+void refuse_media_type(const Responder& to) {
+  Responder(to).send(http::problem(
+      415, {Code::invalid_argument, "the body of this request must be application/json"},
+      "Content-Type"));
+}
+
+bool is_json(std::string_view media_type) {
+  const std::string_view type = media_type.substr(0, media_type.find(';'));
+  constexpr std::string_view kJson = "application/json";
+  const std::size_t end = type.find_last_not_of(" \t");
+  return end != type.npos && http::same_name(type.substr(0, end + 1), kJson);
+}
+
+EngineSession::OnReply done_or_refused(Responder to) {
+  return [to = std::move(to)](Result<wire::Reply> reply) {
+    const Result<void> done = expect_done(std::move(reply));
+    done ? answer_nothing(to) : refuse(to, done.error());
+  };
+}
+
+std::optional<TaskId> task_of(const Request& request, const Responder& to) {
+  const std::optional<TaskId> id = TaskId::parse(request.parameter("id"));
+  if (!id) refuse(to, wrong_input("id", kTaskIdRule));
+  return id;
+}
+
+std::optional<Duration> wait_of(const Request& request, const Responder& to) {
+  Duration wait{0};
+  for (const http::Field& field : request.query) {
+    if (field.name != "wait") {
+      refuse(to, wrong_input(field.name, "is not known here"));
+      return std::nullopt;
+    }
+    if (!app::read_value(field.value, wait)) {
+      refuse(to, wrong_input("wait", kDurationRule));
+      return std::nullopt;
+    }
+  }
+  return std::min(wait, kWaitMax);
+}
+
+app::Json json_of_spec(TaskSpec spec) {
+  const std::string payload = std::exchange(spec.payload, {});
+  app::Json json = app::json_of(spec);
+  set_content(json, "payload", payload, spec.content_type);
+  return json;
+}
+
+void set_content(app::Json& json, const std::string& name, std::string_view bytes,
+                 std::string_view content_type) {
+  if (is_json(content_type)) {
+    if (std::optional<app::Json> value = app::Json::parse(bytes)) {
+      json.set(name, *std::move(value));
+      return;
+    }
+  }
+  if (app::is_utf8(bytes)) {
+    json.set(name + "_text", bytes);
+  } else {
+    json.set(name + "_base64", app::base64(bytes));
+  }
+}
+
+}  // namespace jack::api

@@ -1,0 +1,118 @@
+// Server-sent events: what happens, as it happens
+// (https://html.spec.whatwg.org/#server-sent-events).
+#include <string>
+#include <utility>
+
+#include "apps/api/api.h"
+#include "apps/api/event_stream.h"
+#include "apps/cli/values.h"
+#include "apps/tasks/task_json.h"
+#include "engine/runtime/replies.h"
+
+namespace jack::api {
+
+std::string to_sse(const Event& event) {
+  std::string text = "id: " + app::text_of(event.position) + "\nevent: ";
+  text += name_of(event.kind);
+  text += "\ndata: " + app::json_of(event).line() + "\n\n";
+  return text;
+}
+
+// The watch's credit is given back when its events are in the socket's hands, so a reader that is
+// slow makes the engine wait, not this process grow.
+void EventStream::start(const wire::Watch& watch) {
+  watch_ = engine_.watch(watch, [self = shared_from_this()](Result<wire::Reply> reply) {
+    self->on_reply(std::move(reply));
+  });
+  to_.on_closed([self = shared_from_this()] { self->stop(); });
+  to_.on_stopping([self = shared_from_this()] { self->finish("the server stops"); });
+}
+
+void EventStream::on_reply(Result<wire::Reply> reply) {
+  const Result<wire::Events> message = expect<wire::Events>(std::move(reply));
+  Result<std::vector<Event>> events =
+      message ? to_events(*message) : Result<std::vector<Event>>(message.error());
+  if (!events) {
+    if (!begun_) {
+      stop();
+      return refuse(to_, events.error());
+    }
+    return finish(events.error().message);
+  }
+  if (!std::exchange(begun_, true)) {
+    http::Response head{200, {}, ":\n\n"};
+    head.set("Content-Type", "text/event-stream");
+    to_.begin(std::move(head));
+  }
+  if (events->empty()) return;  // it takes no credit
+  std::string text;
+  for (const Event& event : *events) text += to_sse(event);
+  write(std::move(text));
+}
+
+void EventStream::write(std::string text) {
+  switch (to_.write(text)) {
+    case http::Written::taken:
+      stalled_.reset();
+      engine_.say(wire::Grant{0, watch_, 1});
+      return;
+    case http::Written::full:
+      if (!stalled_) stalled_ = std::chrono::steady_clock::now();
+      to_.on_drained([self = shared_from_this(), text = std::move(text)]() mutable {
+        self->write(std::move(text));
+      });
+      return;
+    case http::Written::gone: stop(); return;
+  }
+}
+
+void EventStream::beat() {
+  if (!begun_ || !to_.wanted()) return;
+  if (!stalled_) {
+    static_cast<void>(to_.write(":\n\n"));
+  } else if (std::chrono::steady_clock::now() - *stalled_ > kPatience) {
+    finish("the reader is too slow; resume from the last event");
+  }
+}
+
+// Says why, so that a client can tell this end from a broken connection.
+void EventStream::finish(const std::string& why) {
+  if (begun_) {
+    to_.end("event: end\ndata: " + app::Json::object().set("reason", why).line() + "\n\n");
+  }
+  stop();
+}
+
+void EventStream::stop() {
+  if (watch_ != 0) engine_.end(std::exchange(watch_, 0));
+}
+
+void Api::get_events(const Request& request, Responder to) {
+  wire::Watch watch;
+  watch.credit = 4;
+  for (const http::Field& field : request.query) {
+    if (field.name == "queue") {
+      watch.queue = field.value;
+    } else if (field.name == "task") {
+      if (!app::read_value(field.value, watch.task)) {
+        return refuse(to, wrong_input("task", kTaskIdRule));
+      }
+    } else if (field.name != "after") {
+      return refuse(to, wrong_input(field.name, "is no filter of events"));
+    }
+  }
+  const std::string* after = request.header("last-event-id");
+  if (after == nullptr) after = request.query_value("after");
+  if (after != nullptr) {
+    Position position;
+    if (!app::read_value(*after, position)) {
+      return refuse(to, wrong_input("Last-Event-ID", "must be the id of an event"));
+    }
+    watch.after = position;
+  }
+  const auto stream = std::make_shared<EventStream>(engine_, std::move(to));
+  stream->start(watch);
+  streams_.push_back(stream);
+}
+
+}  // namespace jack::api

@@ -1,0 +1,252 @@
+#include "apps/api/gateway.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "apps/api/api.h"
+#include "apps/api/claims.h"
+#include "apps/api/doorkeeper.h"
+#include "apps/api/engine_session.h"
+#include "apps/api/openapi.h"
+#include "apps/http/problem.h"
+#include "apps/http/router.h"
+#include "apps/jules/jules.h"
+#include "engine/runtime/attach.h"
+
+namespace jack::api {
+namespace {
+
+using http::Method;
+
+constexpr std::chrono::milliseconds kTick{250};
+
+void answer_health(const Request&, Responder to) {
+  answer(to, 200, std::move(app::Json::object().set("status", "ok")));
+}
+
+void answer_openapi(const Request&, Responder to) {
+  Response response{200, {}, std::string(openapi_document())};
+  response.set("Content-Type", "application/json");
+  to.send(std::move(response));
+}
+
+bool is_loopback(const std::string& address) {
+  return address.starts_with("127.") || address.starts_with("[::1]:") ||
+         address.starts_with("localhost:");
+}
+
+Error not_beyond(const std::string& address, const std::string& what) {
+  return {Code::permission_denied,
+          "HTTP at " + address + " is reached from other machines, and " + what};
+}
+
+Result<void> check_exposure(const GatewayOptions& options, const wire::KeyTable& keys) {
+  const auto open = std::find_if_not(options.listen.begin(), options.listen.end(), is_loopback);
+  if (open == options.listen.end()) return {};
+  const bool has_keys = std::any_of(keys.keys().begin(), keys.keys().end(),
+                                    [](const auto& key) { return key.kind == wire::KeyKind::api; });
+  if (!has_keys) {
+    return not_beyond(*open, "there is no API key: make one with `jack keys new NAME --scope all`");
+  }
+  if (!options.tls && !options.behind_proxy) {
+    return not_beyond(
+        *open,
+        "keys would travel in clear: give http.certificate_file and http.key_file, or "
+        "set http.behind_proxy where a proxy does TLS");
+  }
+  return {};
+}
+
+}  // namespace
+
+class Gateway::Impl {
+ public:
+  Impl(Engine& engine, GatewayOptions options, Attach::Keys keys)
+      : engine_(engine),
+        options_(std::move(options)),
+        doorkeeper_(doorkeeper_options(), keys.ring, keys.last_used) {
+    add_routes();
+  }
+
+  Result<void> open() {
+    http::ServerOptions server;
+    server.listen = options_.listen;
+    server.tls = options_.tls;
+    server.limits = options_.limits;
+    server.log = options_.log;
+    server.admit = [this](const Request& request) { return doorkeeper_.admit(request); };
+    server.handle = [this](Request request, Responder to) {
+      router_.handle(std::move(request), std::move(to));
+    };
+    Result<std::unique_ptr<http::Server>> opened = http::Server::open(std::move(server));
+    if (!opened) return opened.error();
+    server_ = *std::move(opened);
+    server_->call_every(kTick, [this] { on_time(); });
+    return {};
+  }
+
+  ~Impl() {
+    if (server_) server_->stop(std::chrono::milliseconds{0});
+  }
+
+  http::Server& server() { return *server_; }
+
+ private:
+  DoorkeeperOptions doorkeeper_options() const {
+    DoorkeeperOptions options;
+    options.keys_required =
+        !std::all_of(options_.listen.begin(), options_.listen.end(), is_loopback);
+    options.guard.loopback_only = !options.keys_required;
+    options.guard.hosts = options_.hosts;
+    options.guard.allowed_origins = options_.allowed_origins;
+    options.guard.behind_proxy = options_.behind_proxy;
+    options.requests_per_second_max = options_.requests_per_second_max;
+    options.log = options_.log;
+    return options;
+  }
+
+  // What the clients with one key share.
+  struct Tenant {
+    Tenant(std::shared_ptr<EngineSession> opened, const std::string& principal,
+           const jules::Options& options, jules::Metrics& metrics)
+        : session(std::move(opened)),
+          claims(*session),
+          api(*session, claims, principal),
+          jules(*session, claims, options, metrics) {}
+
+    const std::shared_ptr<EngineSession> session;
+    Claims claims;
+    Api api;
+    jules::Jules jules;
+  };
+
+  void add_routes();
+  void on_time();
+
+  // That of whoever asks. Null, and refused, where the engine takes no session.
+  Tenant* tenant_of(const Request& request, const Responder& to);
+  void let_go(const std::string& principal);
+
+  Engine& engine_;
+  const GatewayOptions options_;
+  Doorkeeper doorkeeper_;
+  http::Router router_;
+  jules::Metrics metrics_;
+  std::map<std::string, std::unique_ptr<Tenant>, std::less<>> tenants_;
+  std::unique_ptr<http::Server> server_;  // its thread uses all of the above
+};
+
+// A session stays for as long as its key is good, so there are no more than keys.
+Gateway::Impl::Tenant* Gateway::Impl::tenant_of(const Request& request, const Responder& to) {
+  const std::string& principal = request.principal;
+  const auto found = tenants_.find(principal);
+  if (found != tenants_.end()) return found->second.get();
+  const std::string name = principal.empty() ? "http" : "http:" + principal;
+  Result<std::unique_ptr<EngineSession>> session = EngineSession::open(engine_, name, principal);
+  if (!session) {
+    refuse(to, session.error());
+    return nullptr;
+  }
+  const std::shared_ptr<EngineSession> opened = *std::move(session);
+  const auto poll = [weak = std::weak_ptr(opened)] {
+    if (const auto known = weak.lock()) known->poll();
+  };
+  opened->wants_poll = [this, poll] { server_->post(poll); };
+  opened->on_refused = [this, principal] {
+    server_->post([this, principal] { let_go(principal); });
+  };
+  server_->call_when_readable(opened->descriptor(), poll);
+  const jules::Options options{options_.inbox, options_.responses, options_.acknowledge_lease};
+  auto tenant = std::make_unique<Tenant>(opened, principal, options, metrics_);
+  return tenants_.emplace(principal, std::move(tenant)).first->second.get();
+}
+
+void Gateway::Impl::let_go(const std::string& principal) {
+  const auto found = tenants_.find(principal);
+  if (found == tenants_.end()) return;
+  EngineSession& session = *found->second->session;
+  session.fail_all({Code::unauthenticated, "this API key is no longer good"});
+  server_->stop_calling(session.descriptor());
+  tenants_.erase(found);
+}
+
+void Gateway::Impl::on_time() {
+  for (const auto& [principal, tenant] : tenants_) {
+    tenant->session->on_time();
+    tenant->claims.on_time();
+    tenant->api.on_time();
+  }
+}
+
+void Gateway::Impl::add_routes() {
+  const auto add = [this](Method method, std::string_view pattern,
+                          void (Api::*answer_it)(const Request&, Responder)) {
+    router_.add(method, pattern, [this, answer_it](Request request, Responder to) {
+      if (Tenant* const tenant = tenant_of(request, to)) {
+        (tenant->api.*answer_it)(request, std::move(to));
+      }
+    });
+  };
+  add(Method::post, "/v1/tasks", &Api::submit);
+  add(Method::post, "/v1/queues/{queue}/tasks", &Api::submit);
+  add(Method::get, "/v1/tasks", &Api::list_tasks);
+  add(Method::get, "/v1/tasks/{id}", &Api::get_task);
+  add(Method::get, "/v1/tasks/{id}/result", &Api::get_result);
+  add(Method::get, "/v1/tasks/{id}/history", &Api::get_history);
+  add(Method::get, "/v1/tasks/{id}/output", &Api::get_output);
+  add(Method::del, "/v1/tasks/{id}", &Api::remove);
+  add(Method::patch, "/v1/tasks/{id}/annotations", &Api::annotate);
+  add(Method::post, "/v1/queues/{queue}/claim", &Api::claim);
+
+  // About one task, or about many.
+  const auto add_change = [&add](std::string_view verb,
+                                 void (Api::*answer_it)(const Request&, Responder)) {
+    add(Method::post, "/v1/tasks/" + std::string(verb), answer_it);
+    add(Method::post, "/v1/tasks/{id}/" + std::string(verb), answer_it);
+  };
+  add_change("cancel", &Api::cancel);
+  add_change("retry", &Api::retry);
+  add_change("succeed", &Api::succeed);
+  add_change("fail", &Api::fail);
+  add_change("release", &Api::release);
+  add_change("extend", &Api::extend);
+  add_change("output", &Api::add_output);
+  add_change("progress", &Api::set_progress);
+  add(Method::post, "/v1/tasks/delete", &Api::remove);
+
+  add(Method::get, "/v1/queues", &Api::list_queues);
+  add(Method::get, "/v1/queues/{queue}", &Api::get_queue);
+  add(Method::post, "/v1/queues/{queue}/pause", &Api::pause);
+  add(Method::post, "/v1/queues/{queue}/resume", &Api::resume);
+  add(Method::del, "/v1/queues/{queue}/tasks", &Api::purge);
+  add(Method::get, "/v1/events", &Api::get_events);
+  add(Method::get, "/v1/engine", &Api::get_engine);
+  add(Method::get, "/readyz", &Api::get_readiness);
+
+  router_.add(Method::get, "/healthz", answer_health);
+  router_.add(Method::get, "/openapi.json", answer_openapi);
+  jules::add_routes(router_, metrics_, [this](const Request& request, const Responder& to) {
+    Tenant* const tenant = tenant_of(request, to);
+    return tenant == nullptr ? nullptr : &tenant->jules;
+  });
+}
+
+Gateway::Gateway(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Gateway::~Gateway() = default;
+
+Result<std::unique_ptr<Gateway>> Gateway::open(Engine& engine, GatewayOptions options) {
+  Attach::Keys keys = Attach::keys(engine);
+  if (Result<void> checked = check_exposure(options, *keys.ring->table()); !checked) {
+    return checked.error();
+  }
+  auto impl = std::make_unique<Impl>(engine, std::move(options), std::move(keys));
+  if (Result<void> opened = impl->open(); !opened) return opened.error();
+  return std::unique_ptr<Gateway>(new Gateway(std::move(impl)));
+}
+
+const std::vector<std::string>& Gateway::addresses() const { return impl_->server().addresses(); }
+
+void Gateway::stop(std::chrono::milliseconds grace) { impl_->server().stop(grace); }
+
+}  // namespace jack::api

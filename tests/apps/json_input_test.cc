@@ -1,0 +1,158 @@
+// JSON from strangers, and the tasks in it.
+#include <algorithm>
+#include <string>
+
+#include <nlohmann/json.hpp>
+
+#include "apps/api/idempotency.h"
+#include "apps/api/input.h"
+#include "apps/api/task_input.h"
+#include "apps/strict_json.h"
+#include "tests/catch.hpp"
+
+namespace jack {
+namespace {
+
+std::string refusal(std::string_view text) {
+  const auto parsed = app::parse_json(text);
+  return parsed ? "" : parsed.error().message;
+}
+
+std::string nested(int depth) {
+  const auto levels = static_cast<std::size_t>(depth);
+  return std::string(levels, '[') + std::string(levels, ']');
+}
+
+std::string object_of(int members, int same_as_first) {
+  std::string text = "{";
+  for (int i = 0; i < members; ++i) {
+    text += (i > 0 ? ",\"" : "\"") + std::to_string(i == same_as_first ? 0 : i) + "\":0";
+  }
+  return text + "}";
+}
+
+std::string field_at_fault(std::string_view body, std::string_view queue = "") {
+  api::Input<api::TaskInput> input = api::tasks_from_json(body, queue, 2);
+  return input ? "none" : input.error().field;
+}
+
+TEST_CASE("JSON is read as it stands, names in their order") {
+  const auto parsed = app::parse_json(R"( {"b": [1, -2, 2.5, true, null, "é\n"], "a": {}} )");
+  REQUIRE(parsed);
+  CHECK(parsed->dump() == R"({"b":[1,-2,2.5,true,null,"é\n"],"a":{}})");
+  CHECK(app::parse_json("7")->get<int>() == 7);
+}
+
+TEST_CASE("what is no JSON is refused with its place") {
+  CHECK(refusal("").find("unexpected end of input") != std::string::npos);
+  CHECK(refusal("{\"a\":}").find("line 1, column 6") != std::string::npos);
+  CHECK_FALSE(refusal("1 2").empty());
+  CHECK_FALSE(refusal("NaN").empty());
+  CHECK_FALSE(refusal("\"\xff\"").empty());
+}
+
+TEST_CASE("JSON is bounded in depth, in number, and in whole numbers") {
+  CHECK(refusal(nested(app::kJsonDepthMax)).empty());
+  CHECK(refusal(nested(app::kJsonDepthMax + 1)) == "the JSON is nested too deep");
+
+  std::string zeros = "[0";
+  for (std::size_t i = 2; i < app::kJsonValuesMax; ++i) zeros += ",0";
+  CHECK(refusal(zeros + "]").empty());
+  CHECK(refusal(zeros + ",0]") == "the JSON has too many values");
+
+  CHECK(refusal("[9007199254740992, -9007199254740992]").empty());
+  CHECK(refusal("9007199254740993").find("2^53") != std::string::npos);
+  CHECK(refusal("-9007199254740993").find("2^53") != std::string::npos);
+}
+
+TEST_CASE("a name that is there twice in one object is refused, among few and among many") {
+  CHECK(refusal(R"({"a": 1, "b": {"a": 2}})").empty());
+  for (const int members : {2, 15, 16, 17, 18, 50'000}) {
+    INFO(members);
+    CHECK(refusal(object_of(members, -1)).empty());
+    CHECK(refusal(object_of(members, members - 1)) ==
+          "the JSON has the name \"0\" twice in one object");
+  }
+}
+
+TEST_CASE("a task in JSON has the fields of a spec") {
+  api::Input<api::TaskInput> input = api::tasks_from_json(
+      R"({"queue": "q", "type": "t", "payload": {"z": 1, "a": 2}, "priority": "urgent",
+          "delay_ms": 5, "timeout_ms": 6, "max_attempts": 7, "reply_to": "r", "from": "me",
+          "backoff": {"initial_ms": 8, "factor": 1.5, "max_ms": 9, "jitter": 0.1},
+          "headers": {"traceparent": "x"}})",
+      "", 1);
+  REQUIRE(input);
+  CHECK_FALSE(input->is_batch);
+  REQUIRE(input->specs.size() == 1);
+  const TaskSpec& spec = input->specs.front();
+  CHECK(spec.queue == "q");
+  CHECK(spec.type == "t");
+  CHECK(spec.payload == R"({"z":1,"a":2})");
+  CHECK(spec.content_type == "application/json");
+  CHECK(spec.priority == Priority::urgent);
+  CHECK(spec.delay == Duration{5});
+  CHECK(spec.timeout == Duration{6});
+  CHECK(spec.max_attempts == 7);
+  CHECK(spec.backoff == Backoff{Duration{8}, 1500, Duration{9}, 100});
+  CHECK(spec.headers.at("traceparent") == "x");
+}
+
+TEST_CASE("an error names the field that is to blame") {
+  CHECK(field_at_fault(R"({})") == "queue");
+  CHECK(field_at_fault(R"({"queue": 1})") == "queue");
+  CHECK(field_at_fault(R"({"queue": "a"})", "b") == "queue");
+  CHECK(field_at_fault(R"({"queue": "a", "colour": 1})") == "colour");
+  CHECK(field_at_fault(R"({"queue": "a", "priority": "extreme"})") == "priority");
+  CHECK(field_at_fault(R"({"queue": "a", "delay_ms": -1})") == "delay_ms");
+  CHECK(field_at_fault(R"({"queue": "a", "delay_ms": 1.5})") == "delay_ms");
+  CHECK(field_at_fault(R"({"queue": "a", "not_before": "soon"})") == "not_before");
+  CHECK(field_at_fault(R"({"queue": "a", "backoff": {"factor": "2"}})") == "backoff.factor");
+  CHECK(field_at_fault(R"({"queue": "a", "headers": {"x": 1}})") == "headers.x");
+  CHECK(field_at_fault(R"({"queue": "a", "payload_base64": "?"})") == "payload_base64");
+  CHECK(field_at_fault(R"({"queue": "a", "payload": 1, "payload_text": "x"})") == "payload_text");
+  CHECK(field_at_fault(R"({"tasks": []})") == "tasks");
+  CHECK(field_at_fault(R"({"tasks": [{"queue": "a"}, {}]})") == "tasks[1].queue");
+  CHECK(field_at_fault(R"({"tasks": [{}, {}, {}]})") == "tasks");
+  CHECK(field_at_fault(R"({"tasks": [{"queue": "a"}], "queue": "b"})") == "tasks");
+}
+
+TEST_CASE("a raw body is the payload, and the query has the rest") {
+  http::Request request;
+  request.body = std::string("\0\xff", 2);
+  request.headers = {{"content-type", "image/png"}};
+  request.query = {{"priority", "low"}, {"max_attempts", "2"}, {"headers.trace", "1"}};
+  api::Input<TaskSpec> spec = api::task_from_raw(request, "q");
+  REQUIRE(spec);
+  CHECK(spec->payload == request.body);
+  CHECK(spec->content_type == "image/png");
+  CHECK(spec->priority == Priority::low);
+  CHECK(spec->max_attempts == 2);
+  CHECK(spec->headers.at("trace") == "1");
+
+  request.query = {{"payload_text", "x"}};
+  CHECK(api::task_from_raw(request, "q").error().field == "payload_text");
+  request.query = {{"type", "x"}, {"type", "y"}};
+  CHECK(api::task_from_raw(request, "q").error().field == "type");
+}
+
+TEST_CASE("an idempotency key gives the same task for a day, and to everybody his own") {
+  const WallTime now{Duration{1'800'000'000'000}};
+  const api::KeyedIds first = api::ids_for_key("ada", "key", 0, now);
+  CHECK(api::ids_for_key("ada", "key", 0, now).id == first.id);
+  CHECK(api::ids_for_key("bob", "key", 0, now).id != first.id);
+  CHECK(api::ids_for_key("ada", "key", 1, now).id != first.id);
+  CHECK(api::ids_for_key("ada", "yek", 0, now).id != first.id);
+
+  for (const int hours : {1, 8, 12, 23, 24}) {
+    INFO(hours);
+    const api::KeyedIds later =
+        api::ids_for_key("ada", "key", 0, now + Duration{std::chrono::hours{hours}});
+    const bool known = later.id == first.id || std::find(later.earlier.begin(), later.earlier.end(),
+                                                         first.id) != later.earlier.end();
+    CHECK(known);
+  }
+}
+
+}  // namespace
+}  // namespace jack
