@@ -10,23 +10,13 @@
 #include "engine/runtime/replies.h"
 
 namespace jack::api {
-namespace {
-
-// Proxies give up on connections on which nothing moves for a minute or less.
-constexpr std::chrono::seconds kBeatEvery{15};
-
-}  // namespace
-
 Api::Api(EngineSession& engine, Claims& claims, std::string principal)
     : engine_(engine), claims_(claims), principal_(std::move(principal)) {}
 
 void Api::on_time() {
-  const auto now = std::chrono::steady_clock::now();
-  if (now < beat_at_) return;
-  beat_at_ = now + kBeatEvery;
   std::erase_if(streams_, [](const auto& stream) { return stream.expired(); });
   for (const std::weak_ptr<EventStream>& weak : streams_) {
-    if (const auto stream = weak.lock()) stream->beat();
+    if (const auto stream = weak.lock()) stream->on_time();
   }
 }
 

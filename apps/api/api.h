@@ -2,7 +2,6 @@
 // become answers. docs/http.md describes them for clients.
 #pragma once
 
-#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -82,7 +81,6 @@ class Api {
   Claims& claims_;
   const std::string principal_;
   std::vector<std::weak_ptr<EventStream>> streams_;
-  std::chrono::steady_clock::time_point beat_at_{};
 };
 
 // --- What all routes share ---

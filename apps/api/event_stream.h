@@ -3,7 +3,6 @@
 
 #include <chrono>
 #include <memory>
-#include <optional>
 #include <string>
 #include <utility>
 
@@ -24,14 +23,19 @@ class EventStream : public std::enable_shared_from_this<EventStream> {
 
   void start(const wire::Watch& watch);
 
-  // Now and then: sends a comment, so that what lies between does not take the connection for dead,
-  // and cuts off a reader that has not taken what waits for it.
-  void beat();
+  // Several times a second: says something where nothing has happened for long, so that what lies
+  // between does not take the connection for dead, and ends the stream of a reader that has taken
+  // nothing for long.
+  void on_time();
 
-  // A reader that takes nothing for so long is cut off.
+  // Proxies give up on connections on which nothing moves for a minute or less.
+  static constexpr std::chrono::seconds kBeatEvery{15};
+  // Before the server cuts the connection without a word (HttpLimits::write_stall).
   static constexpr std::chrono::seconds kPatience{20};
 
  private:
+  using Clock = std::chrono::steady_clock;
+
   void on_reply(Result<wire::Reply> reply);
   void write(std::string text);
   void finish(const std::string& why);
@@ -41,7 +45,8 @@ class EventStream : public std::enable_shared_from_this<EventStream> {
   http::Responder to_;
   wire::Correlation watch_ = 0;
   bool begun_ = false;
-  std::optional<std::chrono::steady_clock::time_point> stalled_;  // since when it takes nothing
+  bool stalled_ = false;          // something waits until the reader has taken what came before
+  Clock::time_point moved_at_{};  // when something was last written
 };
 
 }  // namespace jack::api

@@ -43,6 +43,7 @@ void EventStream::on_reply(Result<wire::Reply> reply) {
     http::Response head{200, {}, ":\n\n"};
     head.set("Content-Type", "text/event-stream");
     to_.begin(std::move(head));
+    moved_at_ = Clock::now();
   }
   if (events->empty()) return;  // it takes no credit
   std::string text;
@@ -53,11 +54,12 @@ void EventStream::on_reply(Result<wire::Reply> reply) {
 void EventStream::write(std::string text) {
   switch (to_.write(text)) {
     case http::Written::taken:
-      stalled_.reset();
+      stalled_ = false;
+      moved_at_ = Clock::now();
       engine_.say(wire::Grant{0, watch_, 1});
       return;
     case http::Written::full:
-      if (!stalled_) stalled_ = std::chrono::steady_clock::now();
+      stalled_ = true;
       to_.on_drained([self = shared_from_this(), text = std::move(text)]() mutable {
         self->write(std::move(text));
       });
@@ -66,13 +68,16 @@ void EventStream::write(std::string text) {
   }
 }
 
-void EventStream::beat() {
-  if (!begun_ || !to_.wanted()) return;
-  if (!stalled_) {
-    static_cast<void>(to_.write(":\n\n"));
-  } else if (std::chrono::steady_clock::now() - *stalled_ > kPatience) {
-    finish("the reader is too slow; resume from the last event");
+void EventStream::on_time() {
+  if (!begun_) return;
+  if (!to_.wanted()) return stop();  // a HEAD has its answer
+  const Clock::duration still = Clock::now() - moved_at_;
+  if (stalled_ && still > kPatience) {
+    return finish("the reader is too slow; resume behind the last event that came");
   }
+  if (stalled_ || still < kBeatEvery) return;
+  moved_at_ = Clock::now();
+  static_cast<void>(to_.write(":\n\n"));
 }
 
 // Says why, so that a client can tell this end from a broken connection.

@@ -99,6 +99,7 @@ void OutputStream::write(std::string bytes) {
 
 void OutputStream::go_on() {
   busy_ = false;
+  if (!to_.wanted()) return stop();  // a HEAD has its answer
   if (behind_ || (has_news_ && !ended_)) return read();
   if (!ended_) return;
   to_.end();

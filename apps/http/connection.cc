@@ -453,13 +453,14 @@ void Connection::begin(Response head) {
   if (http_1_0_) keeps_alive_ = false;  // the end of the connection is the end of the answer
   make_head(head, true);
   append(common_.head);
+  if (head_only_) return end({});  // who asked for the head has all of the answer
   if (!head.body.empty()) append_chunk(head.body);
   flush_soon();
 }
 
 Written Connection::write(std::string_view bytes) {
   if (phase_ != Phase::streaming) return Written::gone;
-  if (bytes.empty() || head_only_) return Written::taken;  // an empty chunk would be the last one
+  if (bytes.empty()) return Written::taken;  // an empty chunk would be the last one
   const std::size_t most = common_.options.limits.stream_bytes_max;
   if (unsent() > 0 && unsent() + bytes.size() > most) {
     wants_drained_ = true;

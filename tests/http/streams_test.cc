@@ -116,14 +116,14 @@ TEST_CASE("in HTTP/1.0 the end of the connection ends the parts") {
   CHECK(answer.body == "onetwo");
 }
 
-TEST_CASE("HEAD gets no parts") {
+// A stream without an end once kept the connection of a HEAD busy for ever.
+TEST_CASE("HEAD gets no parts, and has its answer at once") {
   Streamer streamer;
   RawClient client = streamer.stage().client();
   client.send("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n");
   REQUIRE(streamer.begun());
-  CHECK(streamer.write("one") == Written::taken);
-  streamer.end();
   CHECK(client.read(true).status == 200);
+  CHECK(streamer.write("one") == Written::gone);
   client.send(kGet);
   REQUIRE(streamer.begun(2));
   streamer.write("two");
@@ -203,6 +203,35 @@ TEST_CASE("a stream learns that its client has gone") {
   bool wanted = true;
   streamer.within([&](Responder& to) { wanted = to.wanted(); });
   CHECK_FALSE(wanted);
+}
+
+TEST_CASE("the last part is taken however much waits") {
+  Streamer streamer;
+  RawClient client = streamer.stage().client(256 * 1024);
+  client.send(kGet);
+  REQUIRE(streamer.begun());
+  const std::size_t bytes = fill(streamer);
+  streamer.within([](Responder& to) { to.end("that was all"); });
+  client.take_through("\r\n\r\n");
+  const std::string body = client.take_chunks();
+  CHECK(body.size() == bytes + 12);
+  CHECK(body.ends_with("that was all"));
+}
+
+TEST_CASE("an answer that is cut is broken, not ended, and nobody complains") {
+  Streamer streamer;
+  RawClient client = streamer.stage().client();
+  client.send(kGet);
+  CHECK(client.take_through("\r\n\r\n").size() > 20);
+  REQUIRE(streamer.begun());
+  bool answered = false;
+  streamer.within([&](Responder& to) {
+    to.on_answered([&] { answered = true; });
+    to.cut();
+  });
+  CHECK(client.rest().find("0\r\n\r\n") == std::string::npos);
+  CHECK(answered);
+  CHECK(streamer.stage().logged("was not ended") == 0);
 }
 
 TEST_CASE("an answer that is forgotten after its beginning is broken, not ended") {
