@@ -26,6 +26,7 @@
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -101,6 +102,7 @@ std::unique_ptr<Child> start_echo() {
   child->port = acceptor.local_endpoint().port();
   child->pid = ::fork();
   if (child->pid != 0) return child;
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   io.notify_fork(asio::io_context::fork_child);
   accept_next(acceptor);
   io.run();
@@ -114,6 +116,7 @@ std::unique_ptr<Child> start_jack(const std::string& program, const std::string&
   auto child = std::make_unique<Child>();
   child->pid = ::fork();
   if (child->pid == 0) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // where this process is killed
     ::dup2(ends[1], STDOUT_FILENO);
     ::close(ends[0]);
     ::close(ends[1]);
