@@ -79,6 +79,9 @@ struct Common {
   std::string date_;
 };
 
+// Empties it, and gives its memory back where that is much.
+void release(std::string& buffer);
+
 // Of the server's thread. Lives as long as Common or a pending operation holds it.
 class Connection : public std::enable_shared_from_this<Connection> {
  public:

@@ -94,4 +94,8 @@ Response problem(int status, const Error& error, std::string_view field) {
   return response;
 }
 
+Response internal_problem() {
+  return problem({Code::internal, "the server failed to answer; its log tells more"});
+}
+
 }  // namespace jack::http

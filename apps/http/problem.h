@@ -23,4 +23,7 @@ Response problem(const Error& error, std::string_view field = {});
 // The same where HTTP has a status of its own for what is wrong, such as 405.
 Response problem(int status, const Error& error, std::string_view field = {});
 
+// Where a handler failed.
+Response internal_problem();
+
 }  // namespace jack::http
