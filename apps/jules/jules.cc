@@ -258,7 +258,7 @@ void Jules::find(const std::string& id, bool with_payload, const Responder& to, 
 
 void Jules::find_of_agent(const Request& request, const Responder& to, OnTask then) {
   const std::string& agent = request.parameter("agent");
-  find(request.parameter("id"), false, to, [this, agent, to, then = std::move(then)](Task task) {
+  find(request.parameter("id"), false, to, [agent, to, then = std::move(then)](Task task) {
     if (!is_of_agent(task.spec, agent)) return refuse(to, 404, "Task not found");
     then(std::move(task));
   });

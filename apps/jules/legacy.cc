@@ -17,7 +17,8 @@ constexpr std::array<std::string_view, 6> kFirstSegments = {"",      "add_task",
 }  // namespace
 
 bool is_legacy(const http::Request& request) {
-  const std::string_view first = request.segments.empty() ? "" : request.segments.front();
+  std::string_view first;
+  if (!request.segments.empty()) first = request.segments.front();
   return std::find(kFirstSegments.begin(), kFirstSegments.end(), first) != kFirstSegments.end();
 }
 
