@@ -1,9 +1,12 @@
-// JSON from strangers, and the tasks in it.
+// What clients hand in by HTTP: JSON, the tasks in it, queries, keys.
 #include <algorithm>
+#include <map>
 #include <string>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
+#include "apps/api/claims.h"
 #include "apps/api/idempotency.h"
 #include "apps/api/input.h"
 #include "apps/api/task_input.h"
@@ -134,6 +137,55 @@ TEST_CASE("a raw body is the payload, and the query has the rest") {
   CHECK(api::task_from_raw(request, "q").error().field == "payload_text");
   request.query = {{"type", "x"}, {"type", "y"}};
   CHECK(api::task_from_raw(request, "q").error().field == "type");
+}
+
+TEST_CASE("a claim says for how many, how long it waits, and for how long it takes them") {
+  http::Request request;
+  request.parameters = {{"queue", "q"}};
+  const auto read = [&](std::vector<http::Field> query) {
+    request.query = std::move(query);
+    return api::read_claim(request, Duration{30'000});
+  };
+  api::Input<api::ClaimRequest> plain = read({});
+  REQUIRE(plain);
+  CHECK(plain->queue == "q");
+  CHECK(plain->max == 1);
+  CHECK(plain->wait == Duration{0});
+  CHECK(plain->lease == Duration{30'000});
+
+  api::Input<api::ClaimRequest> all = read({{"max", "100"}, {"wait", "1h"}, {"lease", "12h"}});
+  REQUIRE(all);
+  CHECK(all->max == 100);
+  CHECK(all->wait == api::kWaitMax);
+  CHECK(all->lease == std::chrono::hours{12});
+
+  for (const auto& [name, text] :
+       std::map<std::string, std::vector<std::string>>{{"max", {"0", "101", "x", ""}},
+                                                       {"wait", {"soon", "-1s"}},
+                                                       {"lease", {"999ms", "13h"}},
+                                                       {"colour", {"red"}}}) {
+    for (const std::string& value : text) {
+      INFO(name << '=' << value);
+      CHECK(read({{name, value}}).error().field == name);
+    }
+  }
+}
+
+TEST_CASE("a lease is named by a text that is read back") {
+  api::Lease lease;
+  REQUIRE(
+      api::read_lease_text(api::lease_text(LeaseToken{281'474'976'710'657}, Duration{5}), lease));
+  CHECK(lease.token == LeaseToken{281'474'976'710'657});
+  CHECK(lease.length == Duration{5});
+  REQUIRE(api::read_lease_text("7", lease));
+  CHECK(lease.token == LeaseToken{7});
+  CHECK(lease.length == Duration{0});
+  REQUIRE(api::read_lease_text("7.18446744073709551615", lease));
+  CHECK(lease.length == std::chrono::hours{12});
+  for (const char* const wrong : {"", "0", "0.5", ".5", "7.", "7.x", "x", "-7", "7 ", "7.5.1"}) {
+    INFO(wrong);
+    CHECK_FALSE(api::read_lease_text(wrong, lease));
+  }
 }
 
 TEST_CASE("an idempotency key gives the same task for a day, and to everybody his own") {
