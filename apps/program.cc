@@ -12,6 +12,7 @@
 
 #include <jack_engine/version.h>
 
+#include "apps/cli/earlier_flags.h"
 #include "apps/cli/help.h"
 #include "apps/commands/commands.h"
 #include "apps/terminal.h"
@@ -53,12 +54,18 @@ ExitStatus run_command(const Command& command, const std::vector<std::string>& a
   return ended ? *ended : complain(ended.error());
 }
 
-ExitStatus run_arguments(const std::vector<std::string>& arguments) {
-  const std::vector<Command> commands = all_commands();
-  if (arguments.empty()) {
+ExitStatus run_arguments(const std::vector<std::string>& given) {
+  if (given.empty()) {
     complain("which command? `jack --help` lists them");
     return ExitStatus::usage;
   }
+  const std::vector<Command> commands = all_commands();
+  const Result<std::vector<std::string>> put = without_earlier_flags(given, commands);
+  if (!put) {
+    complain(put.error().message + " (`jack --help`)");
+    return ExitStatus::usage;
+  }
+  const std::vector<std::string>& arguments = *put;
   const std::string& name = arguments.front();
   if (name == "--version") {
     print(fmt::format("jack {}\n", version()));
@@ -93,11 +100,12 @@ ExitStatus flush_output(ExitStatus status) {
 }  // namespace
 
 std::vector<Command> all_commands() {
-  return {serve_command(),  submit_command(),    result_command(), watch_command(),
-          work_command(),   ls_command(),        show_command(),   cancel_command(),
-          retry_command(),  queues_command(),    pause_command(),  resume_command(),
-          import_command(), doctor_command(),    bench_command(),  config_command(),
-          keys_command(),   completion_command()};
+  return {serve_command(),       submit_command(),     result_command(), watch_command(),
+          work_command(),        ls_command(),         show_command(),   cancel_command(),
+          retry_command(),       queues_command(),     pause_command(),  resume_command(),
+          import_command(),      doctor_command(),     bench_command(),  config_command(),
+          keys_command(),        completion_command(), add_command(),    list_command(),
+          task_status_command(), results_command(),    health_command()};
 }
 
 int run_program(int argc, const char* const* argv) {

@@ -42,6 +42,12 @@ Command& Command::status(ExitStatus status, std::string meaning) {
   return *this;
 }
 
+Command& Command::earlier(std::string flags, std::string today) {
+  earlier_flags_ = std::move(flags);
+  today_ = std::move(today);
+  return *this;
+}
+
 Command& Command::run(std::function<Result<ExitStatus>()> run) {
   run_ = std::move(run);
   return *this;

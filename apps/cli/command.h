@@ -83,6 +83,10 @@ class Command {
   Command& example(std::string line, std::string meaning);
   Command& status(ExitStatus status, std::string meaning);
 
+  // It is there for scripts that were written for the earlier program: which flags were the same
+  // command there ("--tasks,-t"), and what does it today ("ls").
+  Command& earlier(std::string flags, std::string today);
+
   Command& run(std::function<Result<ExitStatus>()> run);
 
   const std::string& name() const { return name_; }
@@ -93,6 +97,10 @@ class Command {
   const std::vector<std::pair<ExitStatus, std::string>>& statuses() const { return statuses_; }
   const std::string& rest_name() const { return rest_name_; }
   const std::string& rest_help() const { return rest_help_; }
+
+  bool is_earlier() const { return !today_.empty(); }
+  const std::string& earlier_flags() const { return earlier_flags_; }
+  const std::string& today() const { return today_; }
 
   // The names of all options: "--jobs", "-j", …
   std::vector<std::string> option_names() const;
@@ -124,6 +132,8 @@ class Command {
   std::vector<std::string> details_;
   std::vector<Example> examples_;
   std::vector<std::pair<ExitStatus, std::string>> statuses_;
+  std::string earlier_flags_;
+  std::string today_;
   std::function<Result<ExitStatus>()> run_;
 };
 

@@ -45,12 +45,22 @@ std::string section(std::string_view title, const std::vector<Entry>& entries) {
   return fmt::format("\n{}:\n{}", title, entries_text(entries));
 }
 
+// "--jobs,-j" as "--jobs, -j"
+std::string spaced(std::string_view names) {
+  std::string text;
+  for (const std::string& name : split_list(names)) text += (text.empty() ? "" : ", ") + name;
+  return text;
+}
+
+Entry entry_of(const Command& command) {
+  if (!command.is_earlier()) return {command.name(), command.summary()};
+  return {command.name(), fmt::format("{}; as a flag: {}; today: jack {}", command.summary(),
+                                      spaced(command.earlier_flags()), command.today())};
+}
+
 Entry entry_of(const Option& option) {
   if (option.names.empty()) return {option.placeholder, option.help};
-  std::string head;
-  for (const std::string& name : split_list(option.names)) {
-    head += (head.empty() ? "" : ", ") + name;
-  }
+  std::string head = spaced(option.names);
   if (!option.placeholder.empty()) head += " " + option.placeholder;
   return {head, option.help};
 }
@@ -100,9 +110,12 @@ std::string help_of(const std::vector<Command>& commands) {
       "usage: jack COMMAND [ARGUMENT…]\n\n"
       "Hands tasks between agents and never loses one.\n";
   std::vector<Entry> entries;
-  entries.reserve(commands.size());
-  for (const Command& command : commands) entries.push_back({command.name(), command.summary()});
+  std::vector<Entry> earlier;
+  for (const Command& command : commands) {
+    (command.is_earlier() ? earlier : entries).push_back(entry_of(command));
+  }
   text += section("Commands", entries);
+  text += section("For scripts of before, asking a server by HTTP", earlier);
   text +=
       "\n`jack COMMAND --help` (or `jack help COMMAND`) tells more, with examples. `jack "
       "--version` prints the version.\n"
@@ -115,6 +128,14 @@ std::string help_of(const Command& command) {
   std::string summary = command.summary() + ".";
   summary.front() = static_cast<char>(std::toupper(static_cast<unsigned char>(summary.front())));
   std::string text = usage_of(command) + "\n" + wrapped(summary, 0, kColumns);
+  if (command.is_earlier()) {
+    text +=
+        "\n" + wrapped(fmt::format("For scripts that were written for the earlier program, where "
+                                   "it could also be written as a flag: {}. Today's command is "
+                                   "`jack {}`.",
+                                   spaced(command.earlier_flags()), command.today()),
+                       0, kColumns);
+  }
   for (const std::string& paragraph : command.details()) {
     text += "\n" + wrapped(paragraph, 0, kColumns);
   }

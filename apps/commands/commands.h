@@ -24,4 +24,11 @@ Command config_command();
 Command keys_command();
 Command completion_command();
 
+// Those of the earlier program.
+Command add_command();
+Command list_command();
+Command task_status_command();
+Command results_command();
+Command health_command();
+
 }  // namespace jack::app

@@ -11,7 +11,7 @@ from support import JACK, PATIENCE, JackTest, main
 
 COMMANDS = (
     "serve submit result watch work ls show cancel retry queues pause resume import doctor bench "
-    "config keys completion"
+    "config keys completion add list task-status results health"
 ).split()
 ID = "0190d4c2-7b1e-7c3a-9f00-1234567890ab"
 
