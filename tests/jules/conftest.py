@@ -3,11 +3,15 @@
     python3 -m pytest -p no:cacheprovider tests/jules --jack build/jack
 """
 
+import pathlib
 import shutil
+import sys
 
 import pytest
 
-pytest.register_assert_rewrite("jules_server")  # so that its failures show values too
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support_py"))
+# So that their failures show values too.
+pytest.register_assert_rewrite("jack_server", "jules_server")
 
 from jules_server import Server  # noqa: E402
 
