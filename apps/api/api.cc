@@ -10,8 +10,8 @@
 #include "engine/runtime/replies.h"
 
 namespace jack::api {
-Api::Api(EngineSession& engine, Claims& claims, std::string principal)
-    : engine_(engine), claims_(claims), principal_(std::move(principal)) {}
+Api::Api(EngineSession& engine, Claims& claims, EngineSession& look_up, std::string principal)
+    : engine_(engine), claims_(claims), look_up_(look_up), principal_(std::move(principal)) {}
 
 void Api::on_time() {
   std::erase_if(streams_, [](const auto& stream) { return stream.expired(); });
@@ -40,11 +40,31 @@ void refuse_media_type(const Responder& to) {
       "Content-Type"));
 }
 
-bool is_json(std::string_view media_type) {
+namespace {
+
+bool is_type(std::string_view media_type, std::string_view wanted) {
   const std::string_view type = media_type.substr(0, media_type.find(';'));
-  constexpr std::string_view kJson = "application/json";
   const std::size_t end = type.find_last_not_of(" \t");
-  return end != type.npos && http::same_name(type.substr(0, end + 1), kJson);
+  return end != type.npos && http::same_name(type.substr(0, end + 1), wanted);
+}
+
+}  // namespace
+
+bool is_json(std::string_view media_type) { return is_type(media_type, "application/json"); }
+
+bool is_merge_patch(std::string_view media_type) {
+  return is_type(media_type, "application/merge-patch+json");
+}
+
+bool is_form(std::string_view media_type) {
+  return is_type(media_type, "application/x-www-form-urlencoded") ||
+         is_type(media_type, "multipart/form-data");
+}
+
+bool has_no_query(const Request& request, const Responder& to) {
+  if (request.query.empty()) return true;
+  refuse(to, wrong_input(request.query.front().name, "is not known here"));
+  return false;
 }
 
 EngineSession::OnReply done_or_refused(Responder to) {

@@ -28,11 +28,12 @@ using http::Responder;
 using http::Response;
 
 // What the clients with one key do, through one session with the engine, which sees to it that the
-// key allows it. On the server's thread. Both outlive it.
+// key allows it. On the server's thread. What it is made with outlives it.
 class Api {
  public:
-  // `principal`: whose key it is; "" without keys.
-  Api(EngineSession& engine, Claims& claims, std::string principal);
+  // `principal`: whose key it is; "" without keys. `look_up`: a session that may read everything,
+  // to tell a client which task it has handed in before.
+  Api(EngineSession& engine, Claims& claims, EngineSession& look_up, std::string principal);
 
   // Several times a second.
   void on_time();
@@ -75,10 +76,12 @@ class Api {
   void get_readiness(const Request& request, Responder to);
 
  private:
+  void refuse_queue(const std::string& queue, const Responder& to);
   void set_paused(const Request& request, bool paused, Responder to);
 
   EngineSession& engine_;
   Claims& claims_;
+  EngineSession& look_up_;
   const std::string principal_;
   std::vector<std::weak_ptr<EventStream>> streams_;
 };
@@ -96,9 +99,15 @@ void refuse_media_type(const Responder& to);  // 415
 
 // Whether a media type is that of JSON, with parameters or without.
 bool is_json(std::string_view media_type);
+bool is_merge_patch(std::string_view media_type);  // RFC 7396
+// Whether it is one of forms, which clients such as curl name when nobody chose one.
+bool is_form(std::string_view media_type);
 
 // Answers 204 where all went well.
 EngineSession::OnReply done_or_refused(Responder to);
+
+// Refuses a query that has anything: what is not looked at was meant to do something.
+bool has_no_query(const Request& request, const Responder& to);
 
 // The task of the path. Nothing, and refused, where it is none.
 std::optional<TaskId> task_of(const Request& request, const Responder& to);

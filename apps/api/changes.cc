@@ -31,9 +31,8 @@ struct Changes {
 std::optional<InputError> read_token(const Request& request, Change& change) {
   Input<std::string> text = change.fields.text("token");
   if (!text) return text.error();
-  if (const std::string* const given = request.query_value("token"); text->empty() && given) {
-    *text = *given;
-  }
+  const std::string* const given = request.query_value("token");
+  if (text->empty() && given != nullptr) *text = *given;
   if (text->empty()) return change.fields.wrong("token", "is missing: it came with the claim");
   if (!read_lease_text(*text, change.lease)) {
     return change.fields.wrong("token", "must be that of a claim");
@@ -41,10 +40,11 @@ std::optional<InputError> read_token(const Request& request, Change& change) {
   return std::nullopt;
 }
 
-// A body that is not JSON: the whole of it is the content.
+// A body that is not JSON: the whole of it is the content. Where there is none, its type says
+// nothing, unless it could be meant as an empty content.
 bool is_raw(const Request& request) {
   const std::string* const type = request.header("content-type");
-  return type != nullptr && !is_json(*type);
+  return type != nullptr && !is_json(*type) && !(request.body.empty() && is_form(*type));
 }
 
 Input<Changes> read_batch(const Request& request, bool leased) {
@@ -102,12 +102,20 @@ Input<Changes> read_single(const Request& request, bool leased) {
 using ChangesPointer = std::shared_ptr<const Changes>;
 
 // What the request asks to be changed. Nothing, and refused, where that is wrong: also a field
-// beside those named and "id" and "token", and a raw body where `takes_raw` is not set.
+// beside those named and "id" and "token", a raw body where `takes_raw` is not set, and a parameter
+// of the query beside `query` and "token".
 ChangesPointer read_changes(const Request& request, bool leased, bool takes_raw,
-                            std::initializer_list<std::string_view> names, const Responder& to) {
+                            std::initializer_list<std::string_view> names, const Responder& to,
+                            std::string_view query = {}) {
   const bool is_batch = !request.has_parameter("id");
-  if (is_raw(request) && (is_batch || !takes_raw)) {
+  if (is_raw(request) && (is_batch || !takes_raw || is_form(*request.header("content-type")))) {
     refuse_media_type(to);
+    return nullptr;
+  }
+  for (const http::Field& field : request.query) {
+    const bool known = (leased && !is_batch && field.name == "token") || field.name == query;
+    if (known) continue;
+    refuse(to, wrong_input(field.name, "is not known here"));
     return nullptr;
   }
   Input<Changes> changes = is_batch ? read_batch(request, leased) : read_single(request, leased);
@@ -256,6 +264,9 @@ void settle(EngineSession& engine, Claims& claims, const ChangesPointer& changes
 }  // namespace
 
 void Api::claim(const Request& request, Responder to) {
+  if (!request.body.empty()) {
+    return refuse(to, wrong_input({}, "a claim says all in its query: max, wait, lease"));
+  }
   Input<ClaimRequest> claim = read_claim(request, engine_.facts().lease_default);
   if (!claim) return refuse(to, claim.error());
   claims_.claim(std::move(*claim), std::move(to));
@@ -340,14 +351,19 @@ void Api::set_progress(const Request& request, Responder to) {
   });
 }
 
-// The engine takes one reason for all; requests about many tasks give it in the query, like those
-// about one.
+// The engine takes one reason for all, so it stands beside the list of tasks: in the query. Who
+// cancels one task may give it in the body.
 void Api::cancel(const Request& request, Responder to) {
-  const ChangesPointer changes = read_changes(request, false, false, {}, to);
+  const bool is_batch = !request.has_parameter("id");
+  const ChangesPointer changes =
+      is_batch ? read_changes(request, false, false, {}, to, "reason")
+               : read_changes(request, false, false, {"reason"}, to, "reason");
   if (!changes) return;
-  const std::string* const reason = request.query_value("reason");
-  engine_.ask(wire::Cancel{0, tasks_of(*changes), reason ? *reason : std::string_view()},
-              answer_changes(changes, to));
+  Input<std::string> reason = changes->items.front().fields.text("reason");
+  if (!reason) return refuse(to, reason.error());
+  const std::string* const given = request.query_value("reason");
+  if (reason->empty() && given != nullptr) *reason = *given;
+  engine_.ask(wire::Cancel{0, tasks_of(*changes), *reason}, answer_changes(changes, to));
 }
 
 void Api::retry(const Request& request, Responder to) {
@@ -365,7 +381,9 @@ void Api::remove(const Request& request, Responder to) {
 // A merge patch (RFC 7396) of texts.
 void Api::annotate(const Request& request, Responder to) {
   const std::optional<TaskId> id = task_of(request, to);
-  if (!id) return;
+  if (!id || !has_no_query(request, to)) return;
+  const std::string* const type = request.header("content-type");
+  if (type != nullptr && !is_json(*type) && !is_merge_patch(*type)) return refuse_media_type(to);
   const Result<Value> json = app::parse_json(request.body);
   if (!json) return refuse(to, json.error());
   if (!json->is_object() || json->empty()) {

@@ -31,19 +31,26 @@ Duration class_of(Duration lease) {
 
 }  // namespace
 
-std::string lease_text(LeaseToken token, Duration length) {
-  return std::to_string(token.value) + "." + std::to_string(length.count());
+std::string lease_text(const Lease& lease) {
+  return std::to_string(lease.token.value) + "." + std::to_string(lease.length.count()) + "." +
+         lease.queue;
 }
 
 bool read_lease_text(std::string_view text, Lease& target) {
-  const std::size_t point = text.find('.');
+  const auto next_part = [&text] {
+    const std::string_view part = text.substr(0, text.find('.'));
+    text.remove_prefix(std::min(part.size() + 1, text.size()));
+    return part;
+  };
+  const bool is_plain = text.find('.') == text.npos;
   std::uint64_t token = 0;
   std::uint64_t length = 0;
-  if (!app::read_value(text.substr(0, point), token) || token == kNoLease.value) return false;
-  if (point != text.npos && !app::read_value(text.substr(point + 1), length)) return false;
-  target.token = LeaseToken{token};
+  if (!app::read_value(next_part(), token) || token == kNoLease.value) return false;
+  if (!is_plain && (!app::read_value(next_part(), length) || !is_queue_name(text))) return false;
   const auto longest = static_cast<std::uint64_t>(kLeases.back().count());
+  target.token = LeaseToken{token};
   target.length = Duration{static_cast<std::int64_t>(std::min(length, longest))};
+  target.queue = text;
   return true;
 }
 
@@ -95,7 +102,7 @@ Claims::Subscription& Claims::subscription_for(const std::string& queue, Duratio
 void Claims::claim(ClaimRequest request, http::Responder to) {
   Subscription& subscription = subscription_for(request.queue, request.lease);
   const auto claim =
-      std::make_shared<Claim>(Claim{std::move(request), to, {}, {}, 0, false, false});
+      std::make_shared<Claim>(Claim{std::move(request), to, {}, {}, 0, false, false, false});
   claim->until = Clock::now() + claim->request.wait;
   subscription.claims.push_back(claim);
   const std::uint32_t number = subscription.number;
@@ -103,6 +110,7 @@ void Claims::claim(ClaimRequest request, http::Responder to) {
               [this, number, claim](Result<wire::Reply> reply) {
                 const Result<void> opened = expect_done(std::move(reply));
                 if (!opened) return finish(number, claim, opened);
+                claim->opened = true;
                 // What was queued has been assigned by now, and is told next.
                 if (claim->request.wait == Duration{0} || claim->abandoned) {
                   withdraw(subscriptions_.at(number), claim);
@@ -193,11 +201,12 @@ void Claims::finish(std::uint32_t number, const ClaimPointer& claim, const Resul
   app::Json tasks = app::Json::array();
   wire::Extend exact;
   for (Taken& taken : claim->taken) {
+    const TaskId task = taken.spec.id;
     app::Json json = json_of_spec(std::move(taken.spec));
     json.set("attempt", taken.attempt)
-        .set("token", lease_text(taken.token, claim->request.lease))
+        .set("token", lease_text({task, taken.token, claim->request.lease, claim->request.queue}))
         .set("lease_ms", claim->request.lease.count());
-    exact.items.push_back({taken.spec.id, taken.token, claim->request.lease});
+    exact.items.push_back({task, taken.token, claim->request.lease});
     tasks.add(std::move(json));
   }
   if (!exact.items.empty()) engine_.ask(std::move(exact), [](const Result<wire::Reply>&) {});
@@ -264,12 +273,13 @@ void Claims::hold(std::vector<Lease> leases, std::function<void()> then) {
     return !held_.contains(lease.token.value);
   });
   if (unknown == leases.end()) return then();
-  // Given out before a restart: the queue of the task tells by which subscription it goes on.
   const Lease lease = *unknown;
   leases.erase(leases.begin(), unknown + 1);
   auto go_on = [this, leases = std::move(leases), then = std::move(then)]() mutable {
     hold(std::move(leases), std::move(then));
   };
+  // Given out before a restart: its queue tells by which subscription it goes on.
+  if (!lease.queue.empty()) return resume(lease, lease.queue, std::move(go_on));
   engine_.ask(wire::Get{0, lease.task, false, 0},
               [this, lease, go_on = std::move(go_on)](Result<wire::Reply> reply) mutable {
                 const auto message = expect<wire::TaskMessage>(std::move(reply));
@@ -298,7 +308,7 @@ void Claims::on_time() {
   std::vector<std::uint32_t> unused;
   for (auto& [number, subscription] : subscriptions_) {
     for (const ClaimPointer& claim : std::list(subscription.claims)) {
-      if (claim->until <= now) withdraw(subscription, claim);
+      if (claim->opened && claim->until <= now) withdraw(subscription, claim);
     }
     if (subscription.claims.empty() && now - subscription.used > kUnused) unused.push_back(number);
   }

@@ -28,12 +28,13 @@ struct Lease {
   TaskId task;
   LeaseToken token;
   Duration length{0};  // as claimed; 0: the engine's default
+  std::string queue;   // may be empty
 };
 
-// What clients get as the token, opaque to them: the lease's token, and its length, which is needed
-// again after a restart.
-std::string lease_text(LeaseToken token, Duration length);
-// Sets all but the task. A token without a length, as `jack show` prints it, is one too.
+// What clients get as the token, opaque to them: the lease's token, and its length and queue, which
+// are needed again after a restart.
+std::string lease_text(const Lease& lease);
+// Sets all but the task. A token alone, as `jack show` prints it, is one too.
 bool read_lease_text(std::string_view text, Lease& target);
 
 struct ClaimRequest {
@@ -84,6 +85,7 @@ class Claims {
     Clock::time_point until;
     std::vector<Taken> taken;
     std::uint32_t taken_late = 0;  // since its credit was withdrawn
+    bool opened = false;           // the engine has its credit, and has assigned what was queued
     bool withdrawn = false;
     bool abandoned = false;  // the client has gone
   };

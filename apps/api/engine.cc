@@ -65,7 +65,12 @@ class Purge : public std::enable_shared_from_this<Purge> {
   void on_cancelled(Result<wire::Reply> reply) {
     const Result<wire::Done> done = expect<wire::Done>(std::move(reply));
     if (!done) return refuse(to_, done.error());
-    for (const wire::Done::Item& item : done->items) cancelled_ += item.code == Code::ok ? 1 : 0;
+    for (const wire::Done::Item& item : done->items) {
+      if (item.code == Code::permission_denied) {
+        return refuse(to_, {item.code, std::string(item.message)});
+      }
+      cancelled_ += item.code == Code::ok ? 1 : 0;
+    }
     go_on();
   }
 
@@ -130,7 +135,8 @@ std::string_view fact(const wire::EngineInfo& info, std::string_view name) {
 
 }  // namespace
 
-void Api::list_queues(const Request&, Responder to) {
+void Api::list_queues(const Request& request, Responder to) {
+  if (!has_no_query(request, to)) return;
   engine_.ask(wire::Queues{}, [to](Result<wire::Reply> reply) {
     const Result<wire::QueueList> list = expect<wire::QueueList>(std::move(reply));
     if (!list) return refuse(to, list.error());
@@ -141,13 +147,27 @@ void Api::list_queues(const Request&, Responder to) {
 }
 
 void Api::get_queue(const Request& request, Responder to) {
-  engine_.ask(wire::Queues{}, [queue = request.parameter("queue"), to](Result<wire::Reply> reply) {
-    const Result<wire::QueueList> list = expect<wire::QueueList>(std::move(reply));
-    if (!list) return refuse(to, list.error());
-    for (const wire::QueueItem& item : list->queues) {
-      if (item.name == queue) return answer(to, 200, app::json_of(to_status(item)));
-    }
-    refuse(to, {Code::not_found, "nothing has come to a queue of this name yet"});
+  if (!has_no_query(request, to)) return;
+  engine_.ask(wire::Queues{},
+              [this, queue = request.parameter("queue"), to](Result<wire::Reply> reply) {
+                const Result<wire::QueueList> list = expect<wire::QueueList>(std::move(reply));
+                if (!list) return refuse(to, list.error());
+                for (const wire::QueueItem& item : list->queues) {
+                  if (item.name == queue) return answer(to, 200, app::json_of(to_status(item)));
+                }
+                refuse_queue(queue, to);
+              });
+}
+
+// One that is not in the list: its name is wrong, the key may not see it, or there is none.
+void Api::refuse_queue(const std::string& queue, const Responder& to) {
+  wire::List list;
+  list.queue = queue;
+  list.count = 1;
+  engine_.ask(list, [to](Result<wire::Reply> reply) {
+    const Result<wire::Page> page = expect<wire::Page>(std::move(reply));
+    refuse(to, page ? Error{Code::not_found, "nothing has come to a queue of this name yet"}
+                    : page.error());
   });
 }
 
@@ -172,7 +192,8 @@ void Api::purge(const Request& request, Responder to) {
   std::make_shared<Purge>(engine_, queue, std::move(to))->next();
 }
 
-void Api::get_engine(const Request&, Responder to) {
+void Api::get_engine(const Request& request, Responder to) {
+  if (!has_no_query(request, to)) return;
   engine_.ask(wire::Info{}, [to](Result<wire::Reply> reply) {
     const Result<wire::EngineInfo> info = expect<wire::EngineInfo>(std::move(reply));
     if (!info) return refuse(to, info.error());

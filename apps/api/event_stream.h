@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <deque>
 #include <memory>
 #include <string>
 #include <utility>
@@ -37,7 +38,7 @@ class EventStream : public std::enable_shared_from_this<EventStream> {
   using Clock = std::chrono::steady_clock;
 
   void on_reply(Result<wire::Reply> reply);
-  void write(std::string text);
+  void send_waiting();
   void finish(const std::string& why);
   void stop();
 
@@ -45,8 +46,9 @@ class EventStream : public std::enable_shared_from_this<EventStream> {
   http::Responder to_;
   wire::Correlation watch_ = 0;
   bool begun_ = false;
-  bool stalled_ = false;          // something waits until the reader has taken what came before
-  Clock::time_point moved_at_{};  // when something was last written
+  std::deque<std::string> waiting_;  // not taken yet; no more than the watch has credit for
+  bool stalled_ = false;             // until the reader has taken what came before them
+  Clock::time_point moved_at_{};     // when something was last written
 };
 
 }  // namespace jack::api

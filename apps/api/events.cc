@@ -10,6 +10,12 @@
 #include "engine/runtime/replies.h"
 
 namespace jack::api {
+namespace {
+
+// Messages of events under way for one stream, of some 64 KiB each in the engine's form.
+constexpr std::uint32_t kCredit = 2;
+
+}  // namespace
 
 std::string to_sse(const Event& event) {
   std::string text = "id: " + app::text_of(event.position) + "\nevent: ";
@@ -40,7 +46,8 @@ void EventStream::on_reply(Result<wire::Reply> reply) {
     return finish(events.error().message);
   }
   if (!std::exchange(begun_, true)) {
-    http::Response head{200, {}, ":\n\n"};
+    // An id alone is no event, but where to resume if nothing comes before the stream breaks.
+    http::Response head{200, {}, "id: " + app::text_of(message->last) + "\n\n"};
     head.set("Content-Type", "text/event-stream");
     to_.begin(std::move(head));
     moved_at_ = Clock::now();
@@ -48,23 +55,26 @@ void EventStream::on_reply(Result<wire::Reply> reply) {
   if (events->empty()) return;  // it takes no credit
   std::string text;
   for (const Event& event : *events) text += to_sse(event);
-  write(std::move(text));
+  waiting_.push_back(std::move(text));
+  if (!stalled_) send_waiting();
 }
 
-void EventStream::write(std::string text) {
-  switch (to_.write(text)) {
-    case http::Written::taken:
-      stalled_ = false;
-      moved_at_ = Clock::now();
-      engine_.say(wire::Grant{0, watch_, 1});
-      return;
-    case http::Written::full:
-      stalled_ = true;
-      to_.on_drained([self = shared_from_this(), text = std::move(text)]() mutable {
-        self->write(std::move(text));
-      });
-      return;
-    case http::Written::gone: stop(); return;
+// In the order in which they came. What has been taken gives its credit back.
+void EventStream::send_waiting() {
+  while (!waiting_.empty()) {
+    switch (to_.write(waiting_.front())) {
+      case http::Written::taken:
+        waiting_.pop_front();
+        stalled_ = false;
+        moved_at_ = Clock::now();
+        engine_.say(wire::Grant{0, watch_, 1});
+        break;
+      case http::Written::full:
+        stalled_ = true;
+        to_.on_drained([self = shared_from_this()] { self->send_waiting(); });
+        return;
+      case http::Written::gone: return stop();
+    }
   }
 }
 
@@ -94,7 +104,7 @@ void EventStream::stop() {
 
 void Api::get_events(const Request& request, Responder to) {
   wire::Watch watch;
-  watch.credit = 4;
+  watch.credit = kCredit;
   for (const http::Field& field : request.query) {
     if (field.name == "queue") {
       watch.queue = field.value;

@@ -108,11 +108,11 @@ class Gateway::Impl {
 
   // What the clients with one key share.
   struct Tenant {
-    Tenant(std::shared_ptr<EngineSession> opened, const std::string& principal,
-           const jules::Options& options, jules::Metrics& metrics)
+    Tenant(std::shared_ptr<EngineSession> opened, EngineSession* house,
+           const std::string& principal, const jules::Options& options, jules::Metrics& metrics)
         : session(std::move(opened)),
           claims(*session),
-          api(*session, claims, principal),
+          api(*session, claims, house == nullptr ? *session : *house, principal),
           jules(*session, claims, options, metrics) {}
 
     const std::shared_ptr<EngineSession> session;
@@ -126,6 +126,7 @@ class Gateway::Impl {
 
   // That of whoever asks. Null, and refused, where the engine takes no session.
   Tenant* tenant_of(const Request& request, const Responder& to);
+  Result<Tenant*> tenant_named(const std::string& principal);
   void let_go(const std::string& principal);
 
   Engine& engine_;
@@ -137,17 +138,27 @@ class Gateway::Impl {
   std::unique_ptr<http::Server> server_;  // its thread uses all of the above
 };
 
-// A session stays for as long as its key is good, so there are no more than keys.
 Gateway::Impl::Tenant* Gateway::Impl::tenant_of(const Request& request, const Responder& to) {
-  const std::string& principal = request.principal;
+  const Result<Tenant*> tenant = tenant_named(request.principal);
+  if (tenant) return *tenant;
+  refuse(to, tenant.error());
+  return nullptr;
+}
+
+// A session stays for as long as its key is good, so there are no more than keys. That of nobody,
+// the house's own, is there for the others, too.
+Result<Gateway::Impl::Tenant*> Gateway::Impl::tenant_named(const std::string& principal) {
   const auto found = tenants_.find(principal);
   if (found != tenants_.end()) return found->second.get();
+  EngineSession* house = nullptr;
+  if (!principal.empty()) {
+    const Result<Tenant*> nobody = tenant_named("");
+    if (!nobody) return nobody;
+    house = (*nobody)->session.get();
+  }
   const std::string name = principal.empty() ? "http" : "http:" + principal;
   Result<std::unique_ptr<EngineSession>> session = EngineSession::open(engine_, name, principal);
-  if (!session) {
-    refuse(to, session.error());
-    return nullptr;
-  }
+  if (!session) return session.error();
   const std::shared_ptr<EngineSession> opened = *std::move(session);
   const auto poll = [weak = std::weak_ptr(opened)] {
     if (const auto known = weak.lock()) known->poll();
@@ -158,7 +169,7 @@ Gateway::Impl::Tenant* Gateway::Impl::tenant_of(const Request& request, const Re
   };
   server_->call_when_readable(opened->descriptor(), poll);
   const jules::Options options{options_.inbox, options_.responses, options_.acknowledge_lease};
-  auto tenant = std::make_unique<Tenant>(opened, principal, options, metrics_);
+  auto tenant = std::make_unique<Tenant>(opened, house, principal, options, metrics_);
   return tenants_.emplace(principal, std::move(tenant)).first->second.get();
 }
 

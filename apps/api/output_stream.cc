@@ -39,7 +39,7 @@ Input<OutputQuery> read_query(const Request& request) {
 
 Response output_head(std::string bytes) {
   Response head{200, {}, std::move(bytes)};
-  head.set("Content-Type", "application/octet-stream");
+  head.set("Content-Type", "application/octet-stream").set("Content-Security-Policy", "sandbox");
   return head;
 }
 

@@ -1,9 +1,10 @@
 // The routes about tasks.
 #include <algorithm>
-#include <chrono>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "apps/api/api.h"
@@ -22,110 +23,141 @@ constexpr std::uint32_t kPageDefault = 100;
 constexpr std::uint32_t kPageMax = 1000;
 constexpr std::size_t kIdempotencyKeyMax = 255;
 
-// A submit on its way: what was handed in, and under which other ids it may be known.
-struct Submission {
-  std::vector<TaskSpec> specs;
-  std::vector<std::vector<TaskId>> earlier;
-  bool is_batch = false;
-};
-
-app::Json json_of_submitted(const TaskId& id, bool repeated) {
-  return std::move(app::Json::object().set("id", to_string(id)).set("repeated", repeated));
-}
-
-app::Json json_of_refused(const Error& error) {
-  return std::move(app::Json::object().set("error", app::json_of(error)));
-}
-
-// The id under which a repeated task is known: its own, or one of those that its key had before.
-class KnownId {
+// A submit on its way: what was handed in, under which other ids it may be known, and what became
+// of it.
+class Submission : public std::enable_shared_from_this<Submission> {
  public:
-  using OnFound = std::function<void(const TaskId&)>;
+  // `look_up`: a session that may read everything.
+  Submission(EngineSession& look_up, Responder to) : look_up_(look_up), to_(std::move(to)) {}
 
-  static void find(EngineSession& engine, std::vector<TaskId> candidates, OnFound on_found) {
-    const TaskId next = candidates.front();
-    if (candidates.size() == 1) return on_found(next);
-    candidates.erase(candidates.begin());
-    engine.ask(wire::Get{0, next, false, 0},
-               [&engine, next, candidates = std::move(candidates),
-                on_found = std::move(on_found)](Result<wire::Reply> reply) mutable {
-                 const bool unknown = !reply && reply.error().code == Code::not_found;
-                 if (!unknown) return on_found(next);
-                 find(engine, std::move(candidates), std::move(on_found));
-               });
+  void add(TaskSpec spec, std::vector<TaskId> earlier) {
+    std::string& bytes = encoded_.emplace_back();
+    encode(spec, bytes);
+    tasks_.push_back({spec.id, std::move(earlier), {}, false});
   }
+  void set_batch() { is_batch_ = true; }
+
+  wire::Submit message() const {
+    wire::Submit message;
+    for (std::size_t i = 0; i < tasks_.size(); ++i) {
+      message.tasks.emplace_back(encoded_[i]).other_ids = tasks_[i].earlier;
+    }
+    return message;
+  }
+
+  void on_reply(Result<wire::Reply> reply) {
+    Result<wire::Done> done = expect<wire::Done>(std::move(reply));
+    if (done && done->items.size() != tasks_.size()) done = unexpected_answer();
+    if (!done) return refuse(to_, done.error());
+    for (std::size_t i = 0; i < tasks_.size(); ++i) {
+      const wire::Done::Item& item = done->items[i];
+      if (item.code != Code::ok) tasks_[i].error = Error{item.code, std::string(item.message)};
+      tasks_[i].repeated = item.repeated;
+    }
+    name_from(0);
+  }
+
+ private:
+  struct Task {
+    TaskId id;
+    std::vector<TaskId> earlier;
+    std::optional<Error> error;
+    bool repeated;
+  };
+
+  // A task that was there already has its own id, or one that its key had before.
+  void name_from(std::size_t first) {
+    for (std::size_t i = first; i < tasks_.size(); ++i) {
+      if (tasks_[i].repeated && !tasks_[i].earlier.empty()) return find(i, 0);
+    }
+    tell();
+  }
+  void find(std::size_t task, std::size_t earlier) {
+    look_up_.ask(wire::Get{0, tasks_[task].id, false, 0},
+                 [self = shared_from_this(), task, earlier](const Result<wire::Reply>& reply) {
+                   Task& named = self->tasks_[task];
+                   const bool unknown = !reply && reply.error().code == Code::not_found;
+                   if (!unknown || earlier == named.earlier.size()) {
+                     return self->name_from(task + 1);
+                   }
+                   named.id = named.earlier[earlier];
+                   self->find(task, earlier + 1);
+                 });
+  }
+
+  static app::Json json_of(const Task& task) {
+    app::Json json = app::Json::object();
+    json.set("id", to_string(task.id));
+    if (task.error) {
+      json.set("error", app::json_of(*task.error));
+    } else {
+      json.set("repeated", task.repeated);
+    }
+    return json;
+  }
+
+  void tell() {
+    if (is_batch_) {
+      app::Json tasks = app::Json::array();
+      for (const Task& task : tasks_) tasks.add(json_of(task));
+      return answer(to_, 200, std::move(app::Json::object().set("tasks", std::move(tasks))));
+    }
+    const Task& task = tasks_.front();
+    if (task.error) return refuse(to_, *task.error);
+    Response response{task.repeated ? 200 : 201, {}, json_of(task).line() + "\n"};
+    response.set("Content-Type", "application/json")
+        .set("Location", "/v1/tasks/" + to_string(task.id));
+    to_.send(std::move(response));
+  }
+
+  EngineSession& look_up_;
+  Responder to_;
+  std::vector<Task> tasks_;
+  std::deque<std::string> encoded_;
+  bool is_batch_ = false;
 };
+
+// What is handed in: as JSON, or as a raw body.
+Input<TaskInput> read_tasks(const Request& request, std::string_view queue) {
+  const std::string* const type = request.header("content-type");
+  if (type == nullptr || is_json(*type)) {
+    return tasks_from_json(request.body, queue, kTasksPerRequestMax);
+  }
+  Input<TaskSpec> spec = task_from_raw(request, queue);
+  if (!spec) return spec.error();
+  TaskInput input;
+  input.specs.push_back(std::move(*spec));
+  return input;
+}
 
 }  // namespace
 
 void Api::submit(const Request& request, Responder to) {
-  const std::string queue = request.has_parameter("queue") ? request.parameter("queue") : "";
-  auto work = std::make_shared<Submission>();
   const std::string* const type = request.header("content-type");
-  if (type == nullptr || is_json(*type)) {
-    Input<TaskInput> input = tasks_from_json(request.body, queue, kTasksPerRequestMax);
-    if (!input) return refuse(to, input.error());
-    work->specs = std::move(input->specs);
-    work->is_batch = input->is_batch;
-  } else {
-    Input<TaskSpec> input = task_from_raw(request, queue);
-    if (!input) return refuse(to, input.error());
-    work->specs.push_back(std::move(*input));
-  }
+  if (type != nullptr && is_form(*type)) return refuse_media_type(to);
+  // Of a raw body it has the other fields.
+  if ((type == nullptr || is_json(*type)) && !has_no_query(request, to)) return;
+  Input<TaskInput> input =
+      read_tasks(request, request.has_parameter("queue") ? request.parameter("queue") : "");
+  if (!input) return refuse(to, input.error());
   const std::string* const key = request.header("idempotency-key");
   if (key != nullptr && (key->empty() || key->size() > kIdempotencyKeyMax)) {
     return refuse(to, {Code::invalid_argument, "an Idempotency-Key has 1 to 255 characters"},
                   "Idempotency-Key");
   }
-  work->earlier.resize(work->specs.size());
-  for (std::size_t i = 0; i < work->specs.size(); ++i) {
-    TaskSpec& spec = work->specs[i];
-    if (!spec.id.empty()) continue;
-    if (key == nullptr) {
-      spec.id = new_task_id();
-    } else {
-      KeyedIds ids = ids_for_key(principal_, *key, i, app::wall_now());
-      spec.id = ids.id;
-      work->earlier[i] = std::move(ids.earlier);
+  const auto submission = std::make_shared<Submission>(look_up_, std::move(to));
+  if (input->is_batch) submission->set_batch();
+  for (std::size_t i = 0; i < input->specs.size(); ++i) {
+    TaskSpec& spec = input->specs[i];
+    KeyedIds ids;
+    if (spec.id.empty()) {
+      if (key != nullptr) ids = ids_for_key(principal_, *key, i, app::wall_now());
+      spec.id = key != nullptr ? ids.id : new_task_id();
     }
+    submission->add(std::move(spec), std::move(ids.earlier));
   }
-  std::vector<std::string> encoded(work->specs.size());
-  wire::Submit message;
-  for (std::size_t i = 0; i < work->specs.size(); ++i) {
-    encode(work->specs[i], encoded[i]);
-    wire::NewTask& task = message.tasks.emplace_back(encoded[i]);
-    task.other_ids = work->earlier[i];
-  }
-  engine_.ask(std::move(message), [this, work, to](Result<wire::Reply> reply) {
-    Result<wire::Done> done = expect<wire::Done>(std::move(reply));
-    if (done && done->items.size() != work->specs.size()) done = unexpected_answer();
-    if (!done) return refuse(to, done.error());
-    if (work->is_batch) {
-      app::Json tasks = app::Json::array();
-      for (std::size_t i = 0; i < done->items.size(); ++i) {
-        const wire::Done::Item& item = done->items[i];
-        tasks.add(item.code == Code::ok ? json_of_submitted(work->specs[i].id, item.repeated)
-                                        : json_of_refused({item.code, std::string(item.message)}));
-      }
-      return answer(to, 200, std::move(app::Json::object().set("tasks", std::move(tasks))));
-    }
-    const wire::Done::Item& item = done->items.front();
-    if (item.code != Code::ok) return refuse(to, {item.code, std::string(item.message)});
-    const int status = item.repeated ? 200 : 201;
-    const bool repeated = item.repeated;
-    const auto tell = [to, status, repeated](const TaskId& id) {
-      Response response{status, {}, json_of_submitted(id, repeated).line() + "\n"};
-      response.set("Content-Type", "application/json")
-          .set("Location", "/v1/tasks/" + to_string(id));
-      Responder(to).send(std::move(response));
-    };
-    std::vector<TaskId> candidates{work->specs.front().id};
-    if (repeated) {
-      candidates.insert(candidates.end(), work->earlier.front().begin(),
-                        work->earlier.front().end());
-    }
-    KnownId::find(engine_, std::move(candidates), tell);
-  });
+  engine_.ask(submission->message(),
+              [submission](Result<wire::Reply> reply) { submission->on_reply(std::move(reply)); });
 }
 
 namespace {
@@ -194,6 +226,8 @@ void Api::get_result(const Request& request, Responder to) {
       return refuse(to, {Code::failed_precondition, why});
     }
     Response response{200, {}, std::string(result->result)};
+    // What a worker made must not act as a page of this server in somebody's browser.
+    response.set("Content-Security-Policy", "sandbox");
     response.set("Content-Type", result->content_type.empty() ? "application/octet-stream"
                                                               : std::string(result->content_type));
     Responder(to).send(std::move(response));
@@ -201,6 +235,7 @@ void Api::get_result(const Request& request, Responder to) {
 }
 
 void Api::get_history(const Request& request, Responder to) {
+  if (!has_no_query(request, to)) return;
   const std::optional<TaskId> id = task_of(request, to);
   if (!id) return;
   engine_.ask(wire::Get{0, *id, false, 0}, [to](Result<wire::Reply> reply) {
@@ -227,8 +262,10 @@ namespace {
 Input<wire::List> list_of(const Request& request) {
   wire::List list;
   list.count = kPageDefault;
+  std::set<std::string_view> seen;
   for (const http::Field& field : request.query) {
     const std::string& value = field.value;
+    if (!seen.insert(field.name).second) return wrong_input(field.name, "is there twice");
     if (field.name == "queue") {
       list.queue = value;
     } else if (field.name == "type") {

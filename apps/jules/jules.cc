@@ -378,7 +378,7 @@ void Jules::get_task(const Request& request, Responder to) {
 void Jules::keep_alive(const Task& task) {
   const std::optional<LeaseToken> token = agents_lease(task);
   if (!token) return;
-  const api::Lease lease{task.spec.id, *token, options_.lease};
+  const api::Lease lease{task.spec.id, *token, options_.lease, task.spec.queue};
   claims_.hold({lease}, [this, lease] {
     engine_.ask(wire::Extend{0, {{lease.task, lease.token, lease.length}}},
                 [](const Result<wire::Reply>&) {});

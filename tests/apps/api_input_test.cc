@@ -173,16 +173,19 @@ TEST_CASE("a claim says for how many, how long it waits, and for how long it tak
 
 TEST_CASE("a lease is named by a text that is read back") {
   api::Lease lease;
-  REQUIRE(
-      api::read_lease_text(api::lease_text(LeaseToken{281'474'976'710'657}, Duration{5}), lease));
-  CHECK(lease.token == LeaseToken{281'474'976'710'657});
+  const LeaseToken token{281'474'976'710'657};
+  REQUIRE(api::read_lease_text(api::lease_text({{}, token, Duration{5}, "a.b-c"}), lease));
+  CHECK(lease.token == token);
   CHECK(lease.length == Duration{5});
+  CHECK(lease.queue == "a.b-c");
   REQUIRE(api::read_lease_text("7", lease));
   CHECK(lease.token == LeaseToken{7});
   CHECK(lease.length == Duration{0});
-  REQUIRE(api::read_lease_text("7.18446744073709551615", lease));
+  CHECK(lease.queue.empty());
+  REQUIRE(api::read_lease_text("7.18446744073709551615.q", lease));
   CHECK(lease.length == std::chrono::hours{12});
-  for (const char* const wrong : {"", "0", "0.5", ".5", "7.", "7.x", "x", "-7", "7 ", "7.5.1"}) {
+  for (const char* const wrong :
+       {"", "0", "0.5.q", ".5.q", "7.", "7.x.q", "x", "-7", "7 ", "7.5", "7.5.", "7.5.a b"}) {
     INFO(wrong);
     CHECK_FALSE(api::read_lease_text(wrong, lease));
   }

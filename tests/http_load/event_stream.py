@@ -34,6 +34,7 @@ class EventParser:
         self.text = b""
         self.head = None
         self.has_begun = False  # the server has said that it listens
+        self.begins_at = None  # and behind which position
         self.is_whole = False  # the answer has come to its proper end
         self.reason = None  # why the server ended it
 
@@ -80,6 +81,9 @@ class EventParser:
 
     def event_of(self, block):
         fields = dict(line.split(": ", 1) for line in block.split("\n"))
+        if set(fields) == {"id"}:
+            self.begins_at = position_of(fields["id"])
+            return None
         data = json.loads(fields["data"])
         if fields["event"] == "end":
             self.reason = data["reason"]
@@ -126,6 +130,8 @@ class EventStream:
             events = parser.feed(data)
             if parser.has_begun:
                 self.has_begun.set()
+            if not self.seen:
+                self.after = parser.begins_at
             self.take(events[:left])
             if parser.is_whole or left is not None and len(events) >= left:
                 return
