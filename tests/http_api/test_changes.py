@@ -20,6 +20,14 @@ def test_a_cancelled_task_says_why_and_is_handed_out_to_nobody(api, queue):
     assert api.claim_all(queue) == []
 
 
+def test_the_reason_of_a_cancel_may_stand_in_its_body(api, queue):
+    task_id = api.submit(queue)
+
+    done(api.act("cancel", task_id, json={"reason": "not needed"}))
+
+    assert api.task(task_id)["error"] == "not needed"
+
+
 def test_cancelling_takes_the_lease_of_whoever_runs_the_task(api, queue):
     claimed = api.running(queue)
 
