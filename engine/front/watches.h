@@ -28,7 +28,7 @@ struct Watch {
   bool has_seen_all = false;  // nothing behind `after` concerns it, whatever has happened since
   bool is_to_be_served = false;
   bool has_been_told = false;  // at least one message was sent
-  bool reading = false;  // the loop has been asked for events from the store
+  bool reading = false;        // the loop has been asked for events from the store
 };
 
 // All watches of a front, and which of them have something to be told. Watches do not move.

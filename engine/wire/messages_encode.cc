@@ -127,8 +127,7 @@ void pack(Packer& out, const List& m) {
   const std::size_t filters = (m.queue.empty() ? 0u : 1u) + (m.state ? 1u : 0u) +
                               (m.before.empty() ? 0u : 1u) + (m.finished_too ? 0u : 1u) +
                               (m.type.empty() ? 0u : 1u) + (m.parent.empty() ? 0u : 1u) +
-                              (m.from_ms ? 1u : 0u) + (m.to_ms ? 1u : 0u) +
-                              (m.payloads ? 1u : 0u);
+                              (m.from_ms ? 1u : 0u) + (m.to_ms ? 1u : 0u) + (m.payloads ? 1u : 0u);
   begin(out, Kind::list, m.correlation, 1).map(1 + filters).text("count").u64(m.count);
   if (!m.queue.empty()) out.text("queue").text(m.queue);
   if (m.state) out.text("state").u64(static_cast<std::uint64_t>(*m.state));
