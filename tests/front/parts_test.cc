@@ -267,6 +267,32 @@ TEST_CASE("a blob of events is read back like the log it was cut from") {
   }
 }
 
+// It once moved on over events that had not been looked at, and watchers missed them.
+TEST_CASE("a blob without events moves nothing on where the part is full already") {
+  EventLog log;
+  log.begin_after(0);
+  std::vector<EventView> events(2);
+  events[0].position = {1, 0};
+  events[1].position = {1, 1};
+  log.add(1, events);
+  const std::string first = log.cut().blob;
+  log.add(2, {});
+  const std::string second = log.cut().blob;
+
+  EventPart part;
+  REQUIRE(read_blob(first, {}, 1, part));
+  REQUIRE(read_blob(second, {}, 1, part));
+  CHECK(part.events.size() == 1);
+  CHECK(part.last == Position{1, 0});
+
+  EventPart rest;
+  rest.last = part.last;
+  REQUIRE(read_blob(first, {}, 1 << 20, rest));
+  REQUIRE(read_blob(second, {}, 1 << 20, rest));
+  CHECK(rest.events.size() == 1);
+  CHECK(rest.last == Position{2, UINT32_MAX});
+}
+
 TEST_CASE("an event log forgets what is stored beyond a few megabytes") {
   EventLog log;
   const std::string text(100'000, 'x');
