@@ -47,7 +47,7 @@ void EventStream::on_reply(Result<wire::Reply> reply) {
   }
   if (!std::exchange(begun_, true)) {
     // An id alone is no event, but where to resume if nothing comes before the stream breaks.
-    http::Response head{200, {}, "id: " + app::text_of(message->last) + "\n\n"};
+    http::Response head{200, {}, ":\nid: " + app::text_of(message->last) + "\n\n"};
     head.set("Content-Type", "text/event-stream");
     to_.begin(std::move(head));
     moved_at_ = Clock::now();

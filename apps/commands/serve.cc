@@ -80,18 +80,17 @@ Result<Settings> settings_of(const ServeFlags& flags) {
 }
 
 // Each session and each connection has a file of its own, and the usual bound is far below what an
-// engine takes.
-void raise_file_limit(std::size_t sessions_max, std::size_t connections_max, Log& log) {
+// engine takes. What to say where it cannot be raised enough; empty: nothing.
+std::string raise_file_limit(std::size_t sessions_max, std::size_t connections_max) {
   rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return {};
   limit.rlim_cur = limit.rlim_max;
   const bool raised = ::setrlimit(RLIMIT_NOFILE, &limit) == 0;
-  if (raised && limit.rlim_max >= sessions_max + connections_max + kOwnFiles) return;
-  log.write(LogLevel::warning,
-            fmt::format("this process may open {} files, too few for {} sessions and {} HTTP "
-                        "connections: raise its hard limit, or lower sessions.sessions_max and "
-                        "http.connections_max",
-                        limit.rlim_max, sessions_max, connections_max));
+  if (raised && limit.rlim_max >= sessions_max + connections_max + kOwnFiles) return {};
+  return fmt::format(
+      "this process may open {} files, too few for {} sessions and {} HTTP connections: raise its "
+      "hard limit, or lower sessions.sessions_max and http.connections_max",
+      limit.rlim_max, sessions_max, connections_max);
 }
 
 // Nothing, where it is off, or where the default address is taken: that is only said.
@@ -150,8 +149,8 @@ Result<ExitStatus> serve(const ServeFlags& flags) {
   if (!http) return http.error();
   http->options.log = options.log;
   const bool has_http = !http->options.listen.empty();
-  raise_file_limit(options.sessions.sessions_max,
-                   has_http ? http->options.limits.connections_max : 0, log);
+  const std::string too_few_files = raise_file_limit(
+      options.sessions.sessions_max, has_http ? http->options.limits.connections_max : 0);
 
   // Before the engine's threads. A signal that comes while it opens stops it once it is open.
   std::binary_semaphore stop(0);
@@ -159,6 +158,7 @@ Result<ExitStatus> serve(const ServeFlags& flags) {
                             [&log] { log.write(LogLevel::warning, "told twice: ending at once"); });
   Result<Engine> engine = Engine::open(options);
   if (!engine) return engine.error();
+  if (!too_few_files.empty()) log.write(LogLevel::warning, too_few_files);
   Result<std::unique_ptr<api::Gateway>> gateway = open_http(*engine, *http, log);
   if (!gateway) return gateway.error();
   const std::vector<std::string> urls = http_urls(gateway->get(), http->options.tls.has_value());

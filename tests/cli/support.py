@@ -64,6 +64,7 @@ class JackTest(unittest.TestCase):
             name: value for name, value in os.environ.items() if not name.startswith("JACK_")
         }
         self.environment["JACK_DATA_DIR"] = str(self.data_dir)
+        self.environment["JACK_HTTP_LISTEN"] = "off"  # its usual port may be somebody else's
         # Commands within `jack work` call the program by its name.
         self.environment["PATH"] = f"{JACK.parent}:{self.environment['PATH']}"
         self.processes = []

@@ -76,13 +76,14 @@ class EventParser:
     def take_events(self):
         *blocks, self.text = self.text.split(b"\n\n")
         self.has_begun = self.has_begun or bool(blocks)
-        events = [self.event_of(block.decode()) for block in blocks if not block.startswith(b":")]
+        events = [self.event_of(block.decode()) for block in blocks]
         return [event for event in events if event is not None]
 
     def event_of(self, block):
-        fields = dict(line.split(": ", 1) for line in block.split("\n"))
-        if set(fields) == {"id"}:
-            self.begins_at = position_of(fields["id"])
+        lines = [line for line in block.split("\n") if not line.startswith(":")]
+        fields = dict(line.split(": ", 1) for line in lines)
+        if "data" not in fields:  # a comment, or where the stream begins
+            self.begins_at = position_of(fields["id"]) if fields else self.begins_at
             return None
         data = json.loads(fields["data"])
         if fields["event"] == "end":
