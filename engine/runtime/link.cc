@@ -37,8 +37,9 @@ Link::News Link::wait(milliseconds timeout, wire::Wake* wake) {
   for (;;) {
     const auto left = std::chrono::ceil<milliseconds>(end - SteadyClock::now());
     const milliseconds within = until_own_deadline(std::max(left, milliseconds{0}));
+    const wire::Dealer::News heard = dealer_.wait(within, wake);
     std::optional<News> news;
-    switch (dealer_.wait(within, wake)) {
+    switch (heard) {
       case wire::Dealer::News::nothing: news = on_own_deadline(); break;
       case wire::Dealer::News::frame: news = on_frame(); break;
       case wire::Dealer::News::connected:
@@ -54,7 +55,8 @@ Link::News Link::wait(milliseconds timeout, wire::Wake* wake) {
       case wire::Dealer::News::closed: news = News::closed; break;
     }
     if (news) return *news;
-    if (SteadyClock::now() >= end) return News::nothing;
+    // What is no news may have more behind it, of which the descriptor does not tell again.
+    if (heard == wire::Dealer::News::nothing && SteadyClock::now() >= end) return News::nothing;
   }
 }
 

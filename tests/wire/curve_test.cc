@@ -8,6 +8,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -334,6 +335,30 @@ TEST_CASE("a session of the engine's process may do what the list says of the ke
   change();
   CHECK(ask(link, pause) == Code::ok);
   CHECK(ask(other, in_mail) == Code::ok);
+}
+
+// Once, what came together with the welcome was heard only when something else came after it.
+TEST_CASE("a session polled by its descriptor hears at once what comes with its welcome") {
+  EngineOptions options;
+  options.transport = "memory";
+  Engine engine = Engine::open(options).value();
+  for (int round = 0; round < 50; ++round) {
+    Link link = Attach::link(engine, "gateway").value();
+    REQUIRE(link.wait(std::chrono::milliseconds{0}) == Link::News::renewed);
+    link.say(List{7, "mail", {}});
+    REQUIRE(link.wait(std::chrono::milliseconds{0}) != Link::News::refused);
+    bool answered = false;
+    while (!answered) {
+      pollfd file{link.descriptor(), POLLIN, 0};
+      REQUIRE(::poll(&file, 1, static_cast<int>(std::chrono::milliseconds{test::kSoon}.count())) ==
+              1);
+      for (;;) {
+        const Link::News news = link.wait(std::chrono::milliseconds{0});
+        if (news == Link::News::nothing) break;
+        answered |= news == Link::News::reply && jack::correlation_of(link.reply()) == 7;
+      }
+    }
+  }
 }
 
 TEST_CASE("it is noted when a key is let in, and not when it is refused") {
