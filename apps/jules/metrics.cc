@@ -132,7 +132,8 @@ std::string Metrics::text(const std::vector<QueueStatus>& queues,
   }
   for (const auto& [name, value] : engine) {
     if (!is_number(value)) continue;
-    const std::string metric = "jack_engine_" + name;
+    std::string metric = "jack_engine_" + name;
+    std::ranges::replace(metric, '.', '_');  // a metric's name may not have one
     text.head(metric, "gauge", "As /v1/engine has it.");
     text.sample(metric, "", value);
   }
