@@ -216,7 +216,7 @@ def other_server(status, content):
             pass
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer) as other:
-        thread = threading.Thread(target=other.serve_forever)
+        thread = threading.Thread(target=other.serve_forever, args=(0.02,))
         thread.start()
         try:
             yield f"http://127.0.0.1:{other.server_port}"
