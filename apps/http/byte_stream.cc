@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cerrno>
+#include <cstring>
 #include <utility>
 
 #include <sys/socket.h>
@@ -48,6 +49,8 @@ class PlainStream final : public ByteStream {
   }
 
   bool holds_input() const override { return false; }
+
+  std::string failure() const override { return std::strerror(errno); }
 };
 
 }  // namespace

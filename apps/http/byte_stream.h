@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include <boost/asio/ip/tcp.hpp>
@@ -31,7 +32,7 @@ struct Step {
   std::size_t bytes = 0;
 };
 
-// Of the server's thread.
+// Of one thread.
 class ByteStream {
  public:
   using Socket = boost::asio::ip::tcp::socket;
@@ -47,6 +48,8 @@ class ByteStream {
   virtual void end_sending() = 0;
   // Whether read() may find something although the socket is not readable.
   virtual bool holds_input() const = 0;
+  // Why the step failed that was taken last.
+  virtual std::string failure() const = 0;
 
   Socket& socket() { return socket_; }
 
@@ -57,6 +60,11 @@ class ByteStream {
 };
 
 std::unique_ptr<ByteStream> plain_stream(ByteStream::Socket socket);
+
+// The client's end of a connection with TLS. The certificate must be good for `host`, a name or an
+// address, by what the system trusts (or SSL_CERT_FILE and SSL_CERT_DIR say). None when OpenSSL
+// cannot be set up, or the host is none that TLS is possible with.
+std::unique_ptr<ByteStream> tls_client_stream(ByteStream::Socket socket, const std::string& host);
 
 // What all TLS connections of a server share.
 class Tls {

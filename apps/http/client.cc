@@ -1,5 +1,10 @@
 #include "apps/http/client.h"
 
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <ctime>
 #include <exception>
 #include <future>
 #include <memory>
@@ -7,19 +12,18 @@
 #include <thread>
 #include <utility>
 
+#include <boost/asio/buffer.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/ssl/context.hpp>
-#include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
-#include <boost/beast/http.hpp>
-#include <boost/beast/ssl/ssl_stream.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/string_body.hpp>
 #include <fmt/format.h>
-#include <openssl/ssl.h>
-#include <openssl/x509v3.h>
+#include <poll.h>
+#include <sys/socket.h>
 
 #include <jack_engine/version.h>
 
+#include "apps/http/byte_stream.h"
 #include "apps/text/duration.h"
 
 namespace jack::http {
@@ -29,9 +33,9 @@ namespace asio = boost::asio;
 namespace beast = boost::beast;
 using asio::ip::tcp;
 using boost::system::error_code;
-using TcpStream = beast::tcp_stream;
-using SecureStream = beast::ssl_stream<TcpStream>;
 using SteadyTime = std::chrono::steady_clock::time_point;
+
+constexpr std::size_t kReadBytes = 64 * 1024;
 
 Error unavailable(std::string message) { return {Code::unavailable, std::move(message)}; }
 
@@ -63,7 +67,29 @@ std::optional<LookUp> look_up_until(SteadyTime deadline, const BaseUrl& url) {
   return answer.get();
 }
 
-// --- One exchange: each step is asynchronous for Beast, whose deadlines hold only then ---
+// OpenSSL's writes raise SIGPIPE where the peer has left.
+class WithoutSigpipe {
+ public:
+  WithoutSigpipe() {
+    sigemptyset(&pipe_);
+    sigaddset(&pipe_, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &pipe_, &before_);
+  }
+  ~WithoutSigpipe() {
+    const timespec at_once{};
+    while (sigtimedwait(&pipe_, nullptr, &at_once) > 0) {
+    }
+    pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  }
+  WithoutSigpipe(const WithoutSigpipe&) = delete;
+  WithoutSigpipe& operator=(const WithoutSigpipe&) = delete;
+
+ private:
+  sigset_t pipe_{};
+  sigset_t before_{};
+};
+
+// --- One exchange ---
 
 class Caller {
  public:
@@ -73,122 +99,181 @@ class Caller {
   Result<Response> run();
 
  private:
-  Result<Response> run_plain(const std::vector<tcp::endpoint>& addresses);
-  Result<Response> run_secure(const std::vector<tcp::endpoint>& addresses);
+  using Parser = beast::http::response_parser<beast::http::string_body>;
 
-  Result<void> connect(TcpStream& stream, const std::vector<tcp::endpoint>& addresses);
-  Result<void> shake_hands(SecureStream& stream);
-  template <typename Stream>
-  Result<Response> exchange(Stream& stream);
+  Result<void> connect(const std::vector<tcp::endpoint>& addresses);
+  error_code connect_to(tcp::socket& socket, const tcp::endpoint& address, SteadyTime until);
+  Result<void> shake_hands();
+  std::optional<std::string> send();
+  Result<Response> receive(const std::optional<std::string>& unsent);
 
-  // Runs one step to its end, or to the deadline of its stream.
-  template <typename Start>
-  error_code finish(Start start) {
-    error_code ended;
-    start([&ended](error_code error, auto&&...) { ended = error; });
-    io_.restart();
-    io_.run();
-    return ended;
+  // Waits as the step says; false: not until then.
+  static bool wait(int socket, Step::Outcome outcome, SteadyTime until);
+  // Takes a step until it is more than waiting; nothing at the deadline.
+  template <typename Take>
+  std::optional<Step> finish(Take take) {
+    for (;;) {
+      const Step step = take();
+      const bool waits = step.outcome == Step::Outcome::wait_readable ||
+                         step.outcome == Step::Outcome::wait_writable;
+      if (!waits) return step;
+      if (!wait(stream_->socket().native_handle(), step.outcome, deadline_)) return std::nullopt;
+    }
   }
 
-  beast::http::request<beast::http::string_body> wire_request() const;
-  Error unfinished(const error_code& why) const;
-  Error too_late() const {
-    return unavailable(fmt::format("{} did not answer within {}", address_of(url_),
-                                   app::short_text(Duration{limits_.time.count()})));
+  std::string head() const;
+  std::string too_late() const {
+    return fmt::format("{} did not answer within {}", address_,
+                       app::short_text(Duration{limits_.time.count()}));
+  }
+  // Once the request may have arrived.
+  Error unfinished(const std::string& message) const {
+    if (is_safe(request_.method)) return unavailable(message);
+    return unavailable(message + "; it may have taken the request all the same");
   }
 
   const BaseUrl& url_;
   const Call& request_;
   const CallLimits& limits_;
+  const std::string address_ = address_of(url_);
   const SteadyTime deadline_ = std::chrono::steady_clock::now() + limits_.time;
+  const WithoutSigpipe without_sigpipe_;
   asio::io_context io_;
+  std::unique_ptr<ByteStream> stream_;
 };
+
+bool Caller::wait(int socket, Step::Outcome outcome, SteadyTime until) {
+  pollfd file{socket,
+              static_cast<short>(outcome == Step::Outcome::wait_readable ? POLLIN : POLLOUT), 0};
+  for (;;) {
+    const auto left =
+        std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
+    if (left.count() <= 0) return false;
+    const int ready =
+        ::poll(&file, 1, static_cast<int>(std::min<std::int64_t>(left.count(), 60'000)));
+    if (ready > 0) return true;
+    if (ready < 0 && errno != EINTR) return true;  // the next step says what is wrong
+  }
+}
 
 Result<Response> Caller::run() {
   const std::optional<LookUp> host = look_up_until(deadline_, url_);
-  if (!host) return too_late();
+  if (!host) return unavailable(too_late());
   if (host->failed || host->found.empty()) {
     return unavailable(fmt::format("{} cannot be reached: the host's name is not known ({})",
-                                   address_of(url_), host->failed.message()));
+                                   address_, host->failed.message()));
   }
-  return url_.tls ? run_secure(host->found) : run_plain(host->found);
+  if (Result<void> connected = connect(host->found); !connected) return connected.error();
+  if (Result<void> ready = shake_hands(); !ready) return ready.error();
+  // Even if not all of it could be sent: a server may refuse a request before it has read it.
+  return receive(send());
 }
 
-Result<Response> Caller::run_plain(const std::vector<tcp::endpoint>& addresses) {
-  TcpStream stream(io_);
-  if (Result<void> connected = connect(stream, addresses); !connected) return connected.error();
-  return exchange(stream);
-}
-
-Result<Response> Caller::run_secure(const std::vector<tcp::endpoint>& addresses) {
-  asio::ssl::context context(asio::ssl::context::tls_client);
-  error_code no_store;  // then no certificate is good
-  context.set_default_verify_paths(no_store);
-  SSL_CTX_set_min_proto_version(context.native_handle(), TLS1_2_VERSION);
-  SecureStream stream(io_, context);
-  Result<void> connected = connect(beast::get_lowest_layer(stream), addresses);
-  if (connected) connected = shake_hands(stream);
-  if (!connected) return connected.error();
-  return exchange(stream);
-}
-
-Result<void> Caller::connect(TcpStream& stream, const std::vector<tcp::endpoint>& addresses) {
+Result<void> Caller::connect(const std::vector<tcp::endpoint>& addresses) {
   error_code failed;
   for (std::size_t i = 0; i < addresses.size(); ++i) {
     // One that is silent leaves the others their share of the time.
     const SteadyTime now = std::chrono::steady_clock::now();
-    stream.expires_at(now + (deadline_ - now) / static_cast<int>(addresses.size() - i));
-    failed = finish([&](auto then) { stream.async_connect(addresses[i], std::move(then)); });
-    if (!failed) break;
-    stream.close();  // the next address may be of another family
+    tcp::socket socket(io_);
+    failed = connect_to(socket, addresses[i],
+                        now + (deadline_ - now) / static_cast<int>(addresses.size() - i));
+    if (failed) continue;
+    stream_ = url_.tls ? tls_client_stream(std::move(socket), url_.host)
+                       : plain_stream(std::move(socket));
+    if (stream_) return {};
+    return unavailable(fmt::format("no TLS is possible with '{}'", url_.host));
   }
-  if (failed == beast::error::timeout) return too_late();
-  if (failed) {
-    return unavailable(fmt::format("{} cannot be reached: {}", address_of(url_), failed.message()));
-  }
+  if (failed == asio::error::timed_out) return unavailable(too_late());
+  return unavailable(fmt::format("{} cannot be reached: {}", address_, failed.message()));
+}
+
+error_code Caller::connect_to(tcp::socket& socket, const tcp::endpoint& address, SteadyTime until) {
+  error_code failed;
+  socket.open(address.protocol(), failed);
+  if (!failed) socket.native_non_blocking(true, failed);
+  if (failed) return failed;
   error_code ignored;
-  stream.socket().set_option(tcp::no_delay(true), ignored);
-  stream.expires_at(deadline_);
-  return {};
+  socket.set_option(tcp::no_delay(true), ignored);
+  if (::connect(socket.native_handle(), address.data(), static_cast<socklen_t>(address.size())) ==
+      0) {
+    return {};
+  }
+  if (errno != EINPROGRESS && errno != EINTR) {
+    return {errno, boost::system::system_category()};
+  }
+  if (!wait(socket.native_handle(), Step::Outcome::wait_writable, until)) {
+    return asio::error::timed_out;
+  }
+  int outcome = 0;
+  socklen_t size = sizeof outcome;
+  ::getsockopt(socket.native_handle(), SOL_SOCKET, SO_ERROR, &outcome, &size);
+  return {outcome, boost::system::system_category()};
 }
 
-Result<void> Caller::shake_hands(SecureStream& stream) {
-  SSL* const ssl = stream.native_handle();
-  const char* const host = url_.host.c_str();
-  // The certificate has to name the address, or else the name, which the server is told too.
-  const bool is_address = X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) == 1;
-  const bool ready =
-      is_address || (SSL_set1_host(ssl, host) == 1 && SSL_set_tlsext_host_name(ssl, host) == 1);
-  if (!ready) return unavailable(fmt::format("no TLS is possible with '{}'", url_.host));
-  SSL_set_verify(ssl, SSL_VERIFY_PEER, nullptr);
-
-  const error_code failed = finish(
-      [&](auto then) { stream.async_handshake(asio::ssl::stream_base::client, std::move(then)); });
-  if (!failed) return {};
-  if (failed == beast::error::timeout) return too_late();
-  const long verdict = SSL_get_verify_result(ssl);
-  return unavailable(fmt::format(
-      "no TLS with {}: {}", address_of(url_),
-      verdict == X509_V_OK ? failed.message() : X509_verify_cert_error_string(verdict)));
+Result<void> Caller::shake_hands() {
+  const std::optional<Step> step = finish([this] { return stream_->handshake(); });
+  if (!step) return unavailable(too_late());
+  if (step->outcome == Step::Outcome::done) return {};
+  return unavailable(fmt::format("no TLS with {}: {}", address_, stream_->failure()));
 }
 
-template <typename Stream>
-Result<Response> Caller::exchange(Stream& stream) {
-  const auto request = wire_request();
-  const error_code unsent =
-      finish([&](auto then) { beast::http::async_write(stream, request, std::move(then)); });
-  if (unsent == beast::error::timeout) return unfinished(unsent);
+// Nothing: all was sent. Else why not.
+std::optional<std::string> Caller::send() {
+  const std::string head_text = head();
+  std::string_view head = head_text;
+  std::string_view body = request_.body;
+  while (!head.empty() || !body.empty()) {
+    const std::optional<Step> step = finish([&] { return stream_->write(head, body); });
+    if (!step) return too_late();
+    if (step->outcome != Step::Outcome::done) {
+      return fmt::format("the connection to {} failed: {}", address_, stream_->failure());
+    }
+    const std::size_t of_head = std::min(step->bytes, head.size());
+    head.remove_prefix(of_head);
+    body.remove_prefix(step->bytes - of_head);
+  }
+  return std::nullopt;
+}
 
-  // Even if not all of it could be sent: a server may refuse a request before it has read it.
-  beast::flat_buffer buffer;
-  beast::http::response_parser<beast::http::string_body> parser;
+Result<Response> Caller::receive(const std::optional<std::string>& unsent) {
+  const std::string too_large = address_ + " gave an answer that is too large";
+  Parser parser;
+  parser.eager(true);
   parser.header_limit(static_cast<std::uint32_t>(limits_.header_bytes_max));
-  parser.body_limit(limits_.body_bytes_max);
-  const error_code failed =
-      finish([&](auto then) { beast::http::async_read(stream, buffer, parser, std::move(then)); });
-  if (failed) return unfinished(unsent && failed != beast::error::timeout ? unsent : failed);
-
+  parser.body_limit(boost::none);  // looked at below: Beast 1.74 does not hold it in all cases
+  std::string received;
+  while (!parser.is_done()) {
+    const std::size_t before = received.size();
+    received.resize(before + kReadBytes);
+    const std::optional<Step> step =
+        finish([&] { return stream_->read(std::span(received).subspan(before)); });
+    if (!step) return unfinished(too_late());
+    received.resize(before + (step->outcome == Step::Outcome::done ? step->bytes : 0));
+    error_code failed;
+    if (step->outcome == Step::Outcome::done) {
+      received.erase(0, parser.put(asio::buffer(received), failed));
+    } else if (unsent || step->outcome == Step::Outcome::failed) {
+      return unfinished(
+          unsent ? *unsent
+                 : fmt::format("the connection to {} failed: {}", address_, stream_->failure()));
+    } else if (!parser.got_some()) {
+      return unfinished(address_ + " closed the connection without an answer");
+    } else {
+      parser.put_eof(failed);
+      if (failed) return unfinished(address_ + " broke off amid its answer");
+    }
+    const bool is_short = failed == beast::http::error::need_more;
+    if (failed == beast::http::error::header_limit) return unfinished(too_large);
+    if (failed && !is_short) {
+      return unfinished(
+          fmt::format("{} gave an answer that is not HTTP: {}", address_, failed.message()));
+    }
+    const std::uint64_t announced =
+        parser.is_header_done() ? parser.content_length().value_or(0) : 0;
+    if (std::max<std::uint64_t>(announced, parser.get().body().size()) > limits_.body_bytes_max) {
+      return unfinished(too_large);
+    }
+  }
   Response response;
   response.status = static_cast<int>(parser.get().result_int());
   for (const auto& field : parser.get()) {
@@ -198,41 +283,18 @@ Result<Response> Caller::exchange(Stream& stream) {
   return response;
 }
 
-beast::http::request<beast::http::string_body> Caller::wire_request() const {
-  using Name = beast::http::field;
-  beast::http::request<beast::http::string_body> request;
-  request.version(11);
-  request.method_string(std::string(name_of(request_.method)));
-  request.target(url_.prefix + request_.path);
+std::string Caller::head() const {
   const bool usual_port = url_.port == (url_.tls ? 443 : 80);
-  const std::string address = address_of(url_);
-  request.set(Name::host, usual_port ? address.substr(0, address.rfind(':')) : address);
-  request.set(Name::user_agent, fmt::format("jack/{}", version()));
-  for (const Field& field : request_.headers) request.set(field.name, field.value);
-  request.body() = request_.body;
-  request.keep_alive(false);
-  request.prepare_payload();
-  return request;
-}
-
-// Once the request may have arrived.
-Error Caller::unfinished(const error_code& why) const {
-  using beast::http::error;
-  const auto message = [&]() -> std::string {
-    const std::string address = address_of(url_);
-    if (why == beast::error::timeout) return too_late().message;
-    if (why == error::end_of_stream) return address + " closed the connection without an answer";
-    if (why == error::partial_message) return address + " broke off amid its answer";
-    if (why == error::body_limit || why == error::header_limit) {
-      return address + " gave an answer that is too large";
-    }
-    if (why.category() == beast::http::make_error_code(error::bad_version).category()) {
-      return fmt::format("{} gave an answer that is not HTTP: {}", address, why.message());
-    }
-    return fmt::format("the connection to {} failed: {}", address, why.message());
-  }();
-  if (is_safe(request_.method)) return unavailable(message);
-  return unavailable(message + "; it may have taken the request all the same");
+  std::string head =
+      fmt::format("{} {}{} HTTP/1.1\r\nHost: {}\r\nUser-Agent: jack/{}\r\nConnection: close\r\n",
+                  name_of(request_.method), url_.prefix, request_.path,
+                  usual_port ? address_.substr(0, address_.rfind(':')) : address_, version());
+  for (const Field& field : request_.headers) {
+    head += fmt::format("{}: {}\r\n", field.name, field.value);
+  }
+  if (!is_safe(request_.method))
+    head += fmt::format("Content-Length: {}\r\n", request_.body.size());
+  return head + "\r\n";
 }
 
 }  // namespace
@@ -240,7 +302,7 @@ Error Caller::unfinished(const error_code& why) const {
 Result<Response> call(const BaseUrl& url, const Call& request, const CallLimits& limits) {
   try {
     return Caller(url, request, limits).run();
-  } catch (const std::exception& error) {  // of Boost: no thread, no memory, no OpenSSL
+  } catch (const std::exception& error) {  // of Boost: no thread, no memory
     return unavailable(fmt::format("{} cannot be called: {}", address_of(url), error.what()));
   }
 }

@@ -1,5 +1,5 @@
-// One request to an HTTP server and its answer, with or without TLS. Boost.Beast does the work and
-// is in client.cc alone.
+// One request to an HTTP server and its answer, with or without TLS. Boost.Beast reads the answer,
+// and is in client.cc alone.
 #pragma once
 
 #include <chrono>

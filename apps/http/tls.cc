@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 
 #include "apps/descriptor.h"
 #include "apps/http/byte_stream.h"
@@ -23,19 +24,19 @@ struct SslDeleter {
   void operator()(SSL* ssl) const { SSL_free(ssl); }
 };
 
-// OpenSSL writes with write(), which raises SIGPIPE: the server's thread blocks that signal.
+// OpenSSL writes with write(), which raises SIGPIPE: whoever uses this blocks that signal.
 class TlsStream final : public ByteStream {
  public:
   TlsStream(Socket socket, std::unique_ptr<SSL, SslDeleter> ssl)
       : ByteStream(std::move(socket)), ssl_(std::move(ssl)) {}
 
   Step handshake() override {
-    ERR_clear_error();
+    clear_errors();
     return step(SSL_do_handshake(ssl_.get()), 0);
   }
 
   Step read(std::span<char> into) override {
-    ERR_clear_error();
+    clear_errors();
     std::size_t got = 0;
     const int result = SSL_read_ex(ssl_.get(), into.data(), into.size(), &got);
     return step(result, got);
@@ -60,9 +61,22 @@ class TlsStream final : public ByteStream {
 
   bool holds_input() const override { return SSL_has_pending(ssl_.get()) == 1; }
 
+  std::string failure() const override {
+    const long verdict = SSL_get_verify_result(ssl_.get());
+    if (verdict != X509_V_OK) return X509_verify_cert_error_string(verdict);
+    const char* const reason = ERR_reason_error_string(ERR_peek_error());
+    if (reason != nullptr) return reason;
+    return errno == 0 ? "the connection ended" : std::strerror(errno);
+  }
+
  private:
-  Step write_one(std::string_view bytes) {
+  static void clear_errors() {
     ERR_clear_error();
+    errno = 0;
+  }
+
+  Step write_one(std::string_view bytes) {
+    clear_errors();
     std::size_t sent = 0;
     const int result = SSL_write_ex(ssl_.get(), bytes.data(), bytes.size(), &sent);
     return step(result, sent);
@@ -138,6 +152,24 @@ std::unique_ptr<ByteStream> Tls::stream(ByteStream::Socket socket) const {
   std::unique_ptr<SSL, SslDeleter> ssl(SSL_new(context_.get()));
   if (!ssl || SSL_set_fd(ssl.get(), socket.native_handle()) != 1) return nullptr;
   SSL_set_accept_state(ssl.get());
+  return std::make_unique<TlsStream>(std::move(socket), std::move(ssl));
+}
+
+std::unique_ptr<ByteStream> tls_client_stream(ByteStream::Socket socket, const std::string& host) {
+  const std::shared_ptr<SSL_CTX> context(SSL_CTX_new(TLS_client_method()), SSL_CTX_free);
+  if (!context) return nullptr;
+  configure(context.get());
+  SSL_CTX_set_default_verify_paths(context.get());  // where it fails, no certificate is good
+  std::unique_ptr<SSL, SslDeleter> ssl(SSL_new(context.get()));
+  if (!ssl || SSL_set_fd(ssl.get(), socket.native_handle()) != 1) return nullptr;
+  SSL_set_connect_state(ssl.get());
+  SSL_set_verify(ssl.get(), SSL_VERIFY_PEER, nullptr);
+  // The certificate has to name the address, or else the name, which the server is told too.
+  if (X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl.get()), host.c_str()) != 1) {
+    const bool named = SSL_set1_host(ssl.get(), host.c_str()) == 1 &&
+                       SSL_set_tlsext_host_name(ssl.get(), host.c_str()) == 1;
+    if (!named) return nullptr;
+  }
   return std::make_unique<TlsStream>(std::move(socket), std::move(ssl));
 }
 
