@@ -280,9 +280,9 @@ Engine::Engine(Engine&&) noexcept = default;
 Engine& Engine::operator=(Engine&&) noexcept = default;
 Engine::~Engine() = default;
 
-Result<Link> Attach::link(Engine& engine, std::string name, std::string key) {
+Result<Link> Attach::link(Engine& engine, std::string name, std::string key, std::string answers) {
   return Link::open(wire::route_within(engine.impl_->context(), wire::Router::kInProcess),
-                    std::move(name), std::move(key));
+                    std::move(name), std::move(key), std::move(answers));
 }
 
 Attach::Keys Attach::keys(Engine& engine) { return engine.impl_->keys(); }

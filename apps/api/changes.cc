@@ -399,7 +399,7 @@ void Api::annotate(const Request& request, Responder to) {
   }
   wire::Annotate::Item item;
   item.task = *id;
-  for (const auto& [name, text] : texts) item.changes.emplace_back(name, text);
+  for (const auto& [name, text] : texts) item.changes.push_back({name, text});
   engine_.ask(wire::Annotate{0, {std::move(item)}}, done_or_refused(to));
 }
 

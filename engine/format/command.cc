@@ -70,6 +70,7 @@ void optional_ms(Packer& packer, const std::optional<T>& value) {
 
 // The three fields that each submit has, and those of the few that need more.
 std::size_t fields_of(const SubmitCommand& command) {
+  if (!command.annotations.empty()) return 7;
   return command.result || !command.other_ids.empty() ? 6 : 3;
 }
 
@@ -81,6 +82,7 @@ void pack_submit(Packer& packer, const SubmitCommand& command) {
   command.result ? packer.bytes(*command.result) : packer.nil();
   packer.text(command.content_type).array(command.other_ids.size());
   for (const TaskId& id : command.other_ids) packer.id(id);
+  if (!command.annotations.empty()) pack(packer, command.annotations);
 }
 
 std::optional<Instant> optional_instant(Fields& fields) {
@@ -107,6 +109,7 @@ SubmitCommand decode_submit(Fields& fields) {
     command.other_ids.push_back(ids.id());
     if (ids.failed()) fields.fail();
   }
+  if (fields.more()) command.annotations = read_annotation_changes(fields);
   return command;
 }
 
@@ -127,6 +130,7 @@ SettleCommand decode_settle(Fields& fields) {
         command.follow_ups.push_back(decode_submit(follow_up));
         if (follow_up.failed()) fields.fail();
       }
+      if (fields.more()) command.changes = read_annotation_changes(fields);
       break;
     case Outcome::failed:
       command.error = fields.text();
@@ -222,13 +226,7 @@ TakeCommand decode_take(Fields& fields) {
 AnnotateCommand decode_annotate(Fields& fields) {
   AnnotateCommand command;
   command.task = fields.id();
-  for (Fields changes = fields.map(); changes.more();) {
-    AnnotateCommand::Change change;
-    change.name = changes.text();
-    if (!changes.nil()) change.value = changes.bytes();
-    command.changes.push_back(change);
-    if (changes.failed()) fields.fail();
-  }
+  command.changes = read_annotation_changes(fields);
   return command;
 }
 
@@ -268,8 +266,9 @@ void encode(const SettleCommand& command, std::string& out) {
   Packer packer(out);
   begin(packer, CommandKind::settle,
         command.outcome == Outcome::failed      ? 9
-        : command.outcome == Outcome::succeeded ? 9
-                                                : 7);
+        : command.outcome != Outcome::succeeded ? 7
+        : command.changes.empty()               ? 9
+                                                : 10);
   packer.id(command.task).u64(command.token.value);
   packer.u64(static_cast<std::uint64_t>(command.outcome)).u64(command.pool).boolean(command.again);
   packer.text(command.worker);
@@ -281,6 +280,7 @@ void encode(const SettleCommand& command, std::string& out) {
         packer.array(fields_of(follow_up));
         pack_submit(packer, follow_up);
       }
+      if (!command.changes.empty()) pack(packer, command.changes);
       break;
     case Outcome::failed:
       packer.text(command.error).boolean(command.retry);
@@ -376,11 +376,8 @@ void encode(const TakeCommand& command, std::string& out) {
 
 void encode(const AnnotateCommand& command, std::string& out) {
   Packer packer(out);
-  begin(packer, CommandKind::annotate, 2).id(command.task).map(command.changes.size());
-  for (const AnnotateCommand::Change& change : command.changes) {
-    packer.text(change.name);
-    change.value ? packer.bytes(*change.value) : packer.nil();
-  }
+  begin(packer, CommandKind::annotate, 2).id(command.task);
+  pack(packer, command.changes);
 }
 
 void encode(const RemoveCommand& command, std::string& out) {

@@ -16,6 +16,7 @@
 #include <jack_engine/limits.h>
 #include <jack_engine/task.h>
 
+#include "engine/format/annotations.h"
 #include "engine/format/unpack.h"
 
 namespace jack {
@@ -51,7 +52,7 @@ enum class CommandKind : std::uint8_t {
 using PoolNumber = std::uint32_t;
 
 // [1, spec bin, not_before int|nil, expires int|nil], or with
-// [..., result bin|nil, content_type, [other id, …]] behind it
+// [..., result bin|nil, content_type, [other id, …], {annotation: value bin}] behind it
 // The dates of the spec, turned into journal time by the engine that took the submit.
 struct SubmitCommand {
   std::string_view spec;
@@ -62,10 +63,12 @@ struct SubmitCommand {
   // Under these ids an earlier submit of the same task may have been accepted: then this one is its
   // repeat.
   std::vector<TaskId> other_ids{};
+  AnnotationChanges annotations{};
 };
 
 // [2, id, token, outcome, pool, again, worker, …] and then, by the outcome
-//   succeeded  result bin, content_type, [[…] as in [1], …]
+//   succeeded  result bin, content_type, [[…] as in [1], …], and with {annotation: value bin|nil}
+//              behind it where there are some
 //   failed     error, retry, delay int|nil
 //   released   delay int|nil
 //   lost       error
@@ -85,6 +88,7 @@ struct SettleCommand {
   std::optional<Duration> delay;          // before the next attempt, else by the back-off
   std::string_view worker;                // its name, for the history
   std::vector<SubmitCommand> follow_ups;  // submitted in the same step or not at all
+  AnnotationChanges changes;              // to the annotations of a task that succeeded
 };
 
 // [3, pool, delta]: more (or less) tasks wanted for a pool.
@@ -174,12 +178,8 @@ struct TakeCommand {
 
 // [17, id, {name: value bin|nil}]: sets annotations of a task, or takes them away (nil).
 struct AnnotateCommand {
-  struct Change {
-    std::string_view name;
-    std::optional<std::string_view> value;
-  };
   TaskId task;
-  std::vector<Change> changes;
+  AnnotationChanges changes;
 };
 
 // [18, id]: a finished task counts as gone from now on; its id stays known, with the digest of its

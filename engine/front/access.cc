@@ -175,11 +175,17 @@ class Rules {
     const std::size_t count = std::min(item.follow_ups.size(), kFollowUpsMax);
     for (std::size_t i = 0; i < count; ++i) {
       Refused refused = submit(item.follow_ups[i]);
-      if (!refused) continue;
+      if (!refused || is_answer(item.follow_ups[i])) continue;
       refused->message = "a follow-up task is refused: " + refused->message;
       return refused;
     }
     return std::nullopt;
+  }
+
+  bool is_answer(const wire::NewTask& task) {
+    const Result<SpecView> spec = decode_spec(unpacker_, task.spec);
+    return spec && spec->reply_to.empty() && !session_.answers.empty() &&
+           spec->queue == session_.answers;
   }
 
   template <typename Items, typename Judge>

@@ -122,6 +122,7 @@ void Front::hello(const Now& now, const Inbound& message, const wire::Hello& hel
     keyed_.insert(session.id);
     keys_until_ = std::min(keys_until_, key->ends);
   }
+  session.answers = hello.answers;
   session.name = hello.name;
   session.heard = hearing(now);
   session.look_at = kNoDeadline;

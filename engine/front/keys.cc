@@ -18,7 +18,7 @@ Error key_is_gone(std::string_view key) {
 // Whose rights the session will have. Without rights in it: nobody's, so that it may do all.
 Result<KeyRights> Front::key_of(const Now& now, const Inbound& message,
                                 const wire::Hello& hello) const {
-  if (!hello.key.empty() && !message.in_process) {
+  if (!(hello.key.empty() && hello.answers.empty()) && !message.in_process) {
     return Error{Code::permission_denied,
                  "only a session of the engine's own process may act for a key it does not have"};
   }

@@ -48,6 +48,7 @@ struct Session {
   std::string user;                      // the key it acts for; empty: nobody's
   std::shared_ptr<const Rights> rights;  // of that key; null: all, and there is no key
   WallTime key_ends = WallTime::max();
+  std::string answers;  // a queue on which follow-ups are let in, whatever the rights
   std::string name;
   SteadyTime heard;    // the last sign of life, on the clock of hearing (Front)
   SteadyTime look_at;  // when its silence is judged next; other times are out of date

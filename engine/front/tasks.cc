@@ -57,6 +57,7 @@ Result<SubmitCommand> Front::submit_command(const Now& now, const wire::NewTask&
   command.result = task.result;
   command.content_type = task.content_type;
   command.other_ids = task.other_ids;
+  command.annotations = task.annotations;
   if (view->not_before) {
     const Moment moment = to_journal(now, *view->not_before);
     command.not_before = moment.later;
@@ -134,10 +135,7 @@ void Front::on(const Now&, Session& session, const wire::Annotate& message, Outp
   out.commands.begin(Pending::Kind::change, session.id, message.correlation);
   for (const wire::Annotate::Item& item : message.items) {
     if (refuse_denied(out)) continue;
-    AnnotateCommand command;
-    command.task = item.task;
-    for (const auto& [name, value] : item.changes) command.changes.push_back({name, value});
-    out.commands.add(command);
+    out.commands.add(AnnotateCommand{item.task, item.changes});
   }
   finish_request(session.id, out);
 }

@@ -210,6 +210,7 @@ Result<SettleCommand> Front::settle_command(const Now& now, const wire::Settle::
     }
     command.follow_ups.push_back(*next);
   }
+  command.changes = item.changes;
   return command;
 }
 

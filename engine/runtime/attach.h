@@ -34,7 +34,11 @@ struct Attach {
   // the next thing heard is Link::News::refused with `unauthenticated`, and nothing that has no
   // answer gets one: let go of the session, and open another when the key is good again. Where it
   // allows something else now, News::renewed: what had no answer may be said again.
-  static Result<Link> link(Engine& engine, std::string name, std::string key = {});
+  //
+  // `answers`: a queue on which follow-ups of what the session settles are let in, whatever the key
+  // allows.
+  static Result<Link> link(Engine& engine, std::string name, std::string key = {},
+                           std::string answers = {});
 
   static Result<Client> client(zmq::context_t& context, const std::string& endpoint,
                                const ClientOptions& options);

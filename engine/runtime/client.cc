@@ -349,7 +349,7 @@ Result<void> Client::annotate(const TaskId& task,
   return expect_done(impl_->call([&](wire::Correlation correlation) {
     wire::Annotate::Item item;
     item.task = task;
-    for (const auto& [name, value] : changes) item.changes.emplace_back(name, value);
+    for (const auto& [name, value] : changes) item.changes.push_back({name, value});
     return wire::encode(wire::Annotate{correlation, {std::move(item)}});
   }));
 }

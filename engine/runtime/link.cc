@@ -25,11 +25,11 @@ std::string name_of_process() {
 
 }  // namespace
 
-Result<Link> Link::open(wire::Route route, std::string name, std::string key) {
+Result<Link> Link::open(wire::Route route, std::string name, std::string key, std::string answers) {
   Result<wire::Dealer> dealer = wire::Dealer::open(std::move(route));
   if (!dealer) return std::move(dealer).error();
   if (name.empty()) name = name_of_process();
-  return Link(*std::move(dealer), std::move(name), std::move(key));
+  return Link(*std::move(dealer), std::move(name), std::move(key), std::move(answers));
 }
 
 Link::News Link::wait(milliseconds timeout, wire::Wake* wake) {
@@ -64,7 +64,7 @@ void Link::greet() {
   greeted_ = true;
   greeting_ = next_correlation();
   greet_again_ = SteadyClock::now() + kGreetAgainAfter;
-  say(wire::Hello{greeting_, wire::kVersion, name_, key_});
+  say(wire::Hello{greeting_, wire::kVersion, name_, key_, answers_});
 }
 
 std::optional<Link::News> Link::on_frame() {

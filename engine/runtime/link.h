@@ -40,9 +40,10 @@ class Link {
   };
 
   // Begins to connect. `name` is for people; empty: program and process id. Within the engine's
-  // process `key` names the key that the session acts for; "" is nobody's.
+  // process `key` and `answers` are as in wire::Hello.
   // Errors: invalid_argument, unavailable
-  static Result<Link> open(wire::Route route, std::string name, std::string key = {});
+  static Result<Link> open(wire::Route route, std::string name, std::string key = {},
+                           std::string answers = {});
 
   // Waits for the next news, at most `timeout`.
   News wait(std::chrono::milliseconds timeout, wire::Wake* wake = nullptr);
@@ -74,8 +75,11 @@ class Link {
  private:
   using SteadyClock = std::chrono::steady_clock;
 
-  Link(wire::Dealer dealer, std::string name, std::string key)
-      : dealer_(std::move(dealer)), name_(std::move(name)), key_(std::move(key)) {}
+  Link(wire::Dealer dealer, std::string name, std::string key, std::string answers)
+      : dealer_(std::move(dealer)),
+        name_(std::move(name)),
+        key_(std::move(key)),
+        answers_(std::move(answers)) {}
 
   void greet();
   std::optional<News> on_frame();
@@ -87,6 +91,7 @@ class Link {
   wire::Dealer dealer_;
   std::string name_;
   std::string key_;
+  std::string answers_;
   Unpacker unpacker_;
   std::optional<wire::Reply> reply_;
   std::string unreadable_;  // what reply_ points into where it stands for an unreadable one

@@ -82,10 +82,16 @@ Result<CommandOutcome> State::settle(const SettleCommand& command) {
     if (!refusal) return refusal.error();
     if (*refusal) return **refusal;
   }
+  Result<Annotations> annotations = Annotations();
+  if (!command.changes.empty()) {
+    annotations = changed(annotations_of(task), command.changes);
+    if (!annotations) return CommandOutcome{annotations.error().code, annotations.error().message};
+  }
   const std::uint64_t digest = settle_digest(command);
   if (!held) begin_unheld(slot);
   switch (command.outcome) {
     case Outcome::succeeded:
+      if (!command.changes.empty()) tasks_[slot].more().annotations = *std::move(annotations);
       succeed(slot, command);
       if (Result<void> done = submit_follow_ups(command); !done) return done.error();
       break;
@@ -172,7 +178,7 @@ Result<std::optional<CommandOutcome>> State::follow_up_refusal(const SettleComma
     if (Result<void> ok = check(*spec, register_.limits); !ok) {
       return refused(i + 1, {ok.error().code, ok.error().message});
     }
-    if (auto refusal = result_refusal(command.follow_ups[i])) return refused(i + 1, *refusal);
+    if (auto refusal = refusal_beside_spec(command.follow_ups[i])) return refused(i + 1, *refusal);
     const std::uint64_t digest = digest_of(encoded);
     const TaskId id = spec->id;
     const std::string_view queue = spec->queue;

@@ -186,7 +186,7 @@ class State {
 
   // submit.cc: how tasks come to be
   Result<CommandOutcome> apply(const SubmitCommand& command);
-  std::optional<CommandOutcome> result_refusal(const SubmitCommand& command) const;
+  std::optional<CommandOutcome> refusal_beside_spec(const SubmitCommand& command) const;
   std::optional<CommandOutcome> result_refusal(std::string_view result,
                                                std::string_view content_type) const;
   Result<std::optional<CommandOutcome>> find_repeated(const SubmitCommand& command,
@@ -244,6 +244,7 @@ class State {
   const TaskRecord& record_of(const Kept& kept) const;
   Slot into_memory(const TaskId& id, Kept kept);
   void restate(Slot slot);
+  static Annotations annotations_of(const TaskRecord& task);
 
   // handout.cc: queues, pools, assignment
   CommandOutcome apply(const EntryHeader& header, const WantCommand& command);

@@ -23,7 +23,7 @@ Result<CommandOutcome> State::apply(const SubmitCommand& command) {
   if (Result<void> ok = check(*spec, register_.limits); !ok) {
     return CommandOutcome{ok.error().code, std::move(ok).error().message};
   }
-  if (auto refusal = result_refusal(command)) return *refusal;
+  if (auto refusal = refusal_beside_spec(command)) return *refusal;
   Result<std::optional<CommandOutcome>> known = find_repeated(command, spec->id);
   if (!known) return known.error();
   if (*known) return **known;
@@ -33,11 +33,14 @@ Result<CommandOutcome> State::apply(const SubmitCommand& command) {
   return CommandOutcome{};
 }
 
-// Of a task that was done elsewhere.
-std::optional<CommandOutcome> State::result_refusal(const SubmitCommand& command) const {
+// Of what a submit says beside the spec.
+std::optional<CommandOutcome> State::refusal_beside_spec(const SubmitCommand& command) const {
   if (command.other_ids.size() > kOtherIdsMax) {
     return CommandOutcome{Code::invalid_argument,
                           "a submit may name " + std::to_string(kOtherIdsMax) + " other ids"};
+  }
+  if (Result<Annotations> noted = changed({}, command.annotations); !noted) {
+    return CommandOutcome{noted.error().code, noted.error().message};
   }
   if (!command.result) return std::nullopt;
   return result_refusal(*command.result, command.content_type);
@@ -151,6 +154,11 @@ void State::create(const NewTask& made) {
   task.priority = spec.priority;
   task.max_attempts = spec.max_attempts;
   task.timeout = spec.timeout;
+  if (!command.annotations.empty()) {
+    if (Result<Annotations> noted = changed({}, command.annotations)) {
+      task.more().annotations = *std::move(noted);
+    }
+  }
   if (spec.backoff != Backoff{}) task.more().backoff = spec.backoff;
   if (!spec.reply_to.empty()) {
     task.more().reply_to = spec.reply_to;

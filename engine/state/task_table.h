@@ -12,6 +12,7 @@
 #include <jack_engine/task.h>
 #include <jack_engine/time.h>
 
+#include "engine/format/annotations.h"
 #include "engine/store.h"
 
 namespace jack {
@@ -30,7 +31,7 @@ struct TaskExtras {
   std::string progress_note;
   std::uint32_t progress_permille = 0;
   std::uint64_t output_bytes = 0;
-  std::map<std::string, std::string, std::less<>> annotations;
+  Annotations annotations;
   bool removed = false;        // by hand: only its id is kept
   bool revived = false;        // a retry brought it back; `finished_in` holds its row until
   Partition finished_in = 0;   // the next cut

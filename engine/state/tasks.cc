@@ -137,39 +137,20 @@ void State::restate(Slot slot) {
   touch(slot);
 }
 
+Annotations State::annotations_of(const TaskRecord& task) {
+  return task.extras == nullptr ? Annotations() : task.extras->annotations;
+}
+
 Result<CommandOutcome> State::apply(const AnnotateCommand& command) {
   Result<Kept> kept = find_kept(command.task);
   if (!kept) return kept.error();
   if (!kept->exists()) return not_found(command.task);
 
-  const TaskExtras* const before = record_of(*kept).extras.get();
-  auto annotations = before == nullptr ? decltype(TaskExtras::annotations)() : before->annotations;
-  for (const AnnotateCommand::Change& change : command.changes) {
-    if (change.name.empty() || change.name.size() > kShortTextBytesMax ||
-        !is_plain_text(change.name)) {
-      return CommandOutcome{Code::invalid_argument,
-                            "the name of an annotation must be 1–" +
-                                std::to_string(kShortTextBytesMax) +
-                                " bytes of UTF-8 without control characters"};
-    }
-    if (change.value) {
-      annotations.insert_or_assign(std::string(change.name), std::string(*change.value));
-    } else if (const auto at = annotations.find(change.name); at != annotations.end()) {
-      annotations.erase(at);
-    }
-  }
-  std::size_t bytes = 0;
-  for (const auto& [name, value] : annotations) bytes += name.size() + value.size();
-  if (annotations.size() > kAnnotationsMax || bytes > kAnnotationBytesMax) {
-    return CommandOutcome{Code::invalid_argument,
-                          "a task may have " + std::to_string(kAnnotationsMax) +
-                              " annotations of " + std::to_string(kAnnotationBytesMax) +
-                              " bytes together, this one would have " +
-                              std::to_string(annotations.size()) + " of " + std::to_string(bytes)};
-  }
+  Result<Annotations> annotations = changed(annotations_of(record_of(*kept)), command.changes);
+  if (!annotations) return CommandOutcome{annotations.error().code, annotations.error().message};
   const Slot slot = into_memory(command.task, *std::move(kept));
   restate(slot);
-  tasks_[slot].more().annotations = std::move(annotations);
+  tasks_[slot].more().annotations = *std::move(annotations);
   emit(EventKind::annotated, slot);
   return CommandOutcome{};
 }

@@ -20,6 +20,7 @@
 #include <jack_engine/task.h>
 #include <jack_engine/time.h>
 
+#include "engine/format/annotations.h"
 #include "engine/format/unpack.h"
 
 namespace jack::wire {
@@ -74,17 +75,21 @@ enum class Kind : std::uint8_t {
 
 using Correlation = std::uint64_t;
 
-// [1, c, version, name, key] → welcome. The first message of a session. `name` is for people. `key`
-// names the key that a session of the engine's own process acts for; "" is nobody's.
+// [1, c, version, name, key, answers] → welcome. The first message of a session. `name` is for
+// people. Of a session of the engine's own process, `key` names the key that it acts for ("" is
+// nobody's), and `answers` the queue on which what it settles may have a follow-up, whatever that
+// key allows ("": none).
 struct Hello {
   Correlation correlation = 0;
   std::uint64_t version = kVersion;
   std::string_view name;
   std::string_view key{};
+  std::string_view answers{};
 };
 
 // A task to be, as one bin, its spec; or, where there is more to say of it, as
-// [spec bin, result bin|nil, content_type, [other id, …]].
+// [spec bin, result bin|nil, content_type, [other id, …]], and with {annotation: value bin} behind
+// it where there are some.
 struct NewTask {
   NewTask() = default;
   NewTask(std::string_view the_spec) : spec(the_spec) {}
@@ -98,6 +103,7 @@ struct NewTask {
   // Known under one of these ids with the same spec, it is the same task. Their digests follow from
   // the spec, in which only the id differs.
   std::vector<TaskId> other_ids{};
+  AnnotationChanges annotations{};  // it has them from the beginning
 };
 
 // [2, c, [new task, …]] → done, an item each: ok or an error; `repeated` where it was known
@@ -123,9 +129,10 @@ struct Work {
 };
 
 // [4, c, [[id, token, outcome, again, …], …]] → done, an item each. After `again` as in
-// SettleCommand: succeeded: result bin, content_type, [new task, …]; failed: error, retry,
-// delay int|nil; released: delay int|nil. A token of 0: without a lease, as in SettleCommand.
-// `again`: the subscription that the task came by keeps its credit, whatever the answer.
+// SettleCommand: succeeded: result bin, content_type, [new task, …], and {annotation: value
+// bin|nil} where there are some; failed: error, retry, delay int|nil; released: delay int|nil. A
+// token of 0: without a lease, as in SettleCommand. `again`: the subscription that the task came by
+// keeps its credit, whatever the answer.
 struct Settle {
   struct Item {
     TaskId task;
@@ -135,6 +142,7 @@ struct Settle {
     std::string_view result;
     std::string_view content_type;
     std::vector<NewTask> follow_ups;
+    AnnotationChanges changes;
     std::string_view error;
     bool retry = true;
     std::optional<Duration> delay;
@@ -307,7 +315,7 @@ struct Take {
 struct Annotate {
   struct Item {
     TaskId task;
-    std::vector<std::pair<std::string_view, std::optional<std::string_view>>> changes;
+    AnnotationChanges changes;
   };
   Correlation correlation = 0;
   std::vector<Item> items;

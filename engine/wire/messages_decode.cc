@@ -78,6 +78,7 @@ NewTask read_new_task(Fields& list) {
   if (!more.nil()) task.result = more.bytes();
   task.content_type = more.text();
   task.other_ids = read_list<TaskId>(more, [](Fields& ids) { return ids.id(); });
+  if (more.more()) task.annotations = read_annotation_changes(more);
   if (more.failed()) list.fail();
   return task;
 }
@@ -96,6 +97,7 @@ Hello read_hello(Correlation correlation, Fields& fields) {
   m.version = fields.u64();
   m.name = fields.text();
   if (fields.more()) m.key = fields.text();
+  if (fields.more()) m.answers = fields.text();
   return m;
 }
 
@@ -124,6 +126,7 @@ Settle::Item read_settle_item(Fields& fields) {
     item.result = fields.bytes();
     item.content_type = fields.text();
     item.follow_ups = read_new_tasks(fields);
+    if (fields.more()) item.changes = read_annotation_changes(fields);
   } else if (item.outcome == Outcome::failed) {
     item.error = fields.text();
     item.retry = fields.boolean();
@@ -294,13 +297,7 @@ Annotate read_annotate(Correlation correlation, Fields& fields) {
   return {correlation, read_items<Annotate::Item>(fields, [](Fields& item) {
             Annotate::Item read;
             read.task = item.id();
-            for (Fields changes = item.map(); changes.more();) {
-              const std::string_view name = changes.text();
-              std::optional<std::string_view> value;
-              if (!changes.nil()) value = changes.bytes();
-              read.changes.emplace_back(name, value);
-              if (changes.failed()) item.fail();
-            }
+            read.changes = read_annotation_changes(item);
             return read;
           })};
 }

@@ -15,14 +15,15 @@ void pack_blobs(Packer& out, const std::vector<std::string_view>& blobs) {
 }
 
 void pack(Packer& out, const NewTask& task) {
-  if (!task.result && task.other_ids.empty()) {
+  if (!task.result && task.other_ids.empty() && task.annotations.empty()) {
     out.bytes(task.spec);
     return;
   }
-  out.array(4).bytes(task.spec);
+  out.array(task.annotations.empty() ? 4 : 5).bytes(task.spec);
   task.result ? out.bytes(*task.result) : out.nil();
   out.text(task.content_type).array(task.other_ids.size());
   for (const TaskId& id : task.other_ids) out.id(id);
+  if (!task.annotations.empty()) jack::pack(out, task.annotations);
 }
 
 void pack(Packer& out, const std::vector<NewTask>& tasks) {
@@ -34,7 +35,7 @@ std::size_t bytes_of(const std::vector<NewTask>& tasks) {
   std::size_t bytes = 0;
   for (const NewTask& task : tasks) {
     bytes += 16 + task.spec.size() + task.result.value_or(std::string_view()).size() +
-             18 * task.other_ids.size();
+             18 * task.other_ids.size() + jack::bytes_of(task.annotations);
   }
   return bytes;
 }
@@ -52,7 +53,7 @@ Packer& begin(Packer& out, Kind kind, Correlation correlation, std::size_t field
 }
 
 void pack(Packer& out, const Hello& m) {
-  begin(out, Kind::hello, m.correlation, 3).u64(m.version).text(m.name).text(m.key);
+  begin(out, Kind::hello, m.correlation, 4).u64(m.version).text(m.name).text(m.key).text(m.answers);
 }
 
 void pack(Packer& out, const Submit& m) {
@@ -69,11 +70,12 @@ void pack(Packer& out, const Work& m) {
 
 void pack(Packer& out, const Settle::Item& item) {
   const auto outcome = static_cast<std::uint64_t>(item.outcome);
-  const std::size_t more = item.outcome == Outcome::released ? 1 : 3;
+  const std::size_t more = item.outcome == Outcome::released ? 1 : item.changes.empty() ? 3 : 4;
   out.array(4 + more).id(item.task).u64(item.token.value).u64(outcome).boolean(item.again);
   if (item.outcome == Outcome::succeeded) {
     out.bytes(item.result).text(item.content_type);
     pack(out, item.follow_ups);
+    if (!item.changes.empty()) jack::pack(out, item.changes);
   } else if (item.outcome == Outcome::failed) {
     out.text(item.error).boolean(item.retry);
     pack_optional(out, item.delay);
@@ -185,11 +187,8 @@ void pack(Packer& out, const Take& m) {
 void pack(Packer& out, const Annotate& m) {
   begin(out, Kind::annotate, m.correlation, 1).array(m.items.size());
   for (const Annotate::Item& item : m.items) {
-    out.array(2).id(item.task).map(item.changes.size());
-    for (const auto& [name, value] : item.changes) {
-      out.text(name);
-      value ? out.bytes(*value) : out.nil();
-    }
+    out.array(2).id(item.task);
+    jack::pack(out, item.changes);
   }
 }
 
@@ -309,7 +308,7 @@ std::size_t size_of(const Settle& m) {
   std::size_t bytes = kFrameBytes;
   for (const Settle::Item& item : m.items) {
     bytes += kItemBytes + item.result.size() + item.content_type.size() + item.error.size();
-    bytes += bytes_of(item.follow_ups);
+    bytes += bytes_of(item.follow_ups) + jack::bytes_of(item.changes);
   }
   return bytes;
 }

@@ -123,7 +123,7 @@ std::string settle_with_follow_up(const Mail& mail) {
 
 std::string annotate(const TaskId& task) {
   wire::Annotate::Item item{task, {}};
-  item.changes.emplace_back("note", "n");
+  item.changes.push_back({"note", "n"});
   return encode(wire::Annotate{9, {item}});
 }
 
@@ -487,6 +487,39 @@ TEST_CASE("what a worker's key does not cover keeps its lease, and its place com
         "a follow-up task is refused: key 'w' has no scope 'submit' on queue 'mail'");
   CHECK(jack.state(task) == TaskState::running);
   CHECK(workers_of(jack, "mail") == 1);
+}
+
+TEST_CASE("what a session in the engine's process settles may be answered where it says") {
+  Harness jack;
+  Keys keys(jack);
+  keys.set({{"w", rights("work", "mail")}});
+  const auto settle_with = [&](const std::string& answers, std::uint64_t number,
+                               const std::string& queue, const std::string& reply_to = {}) {
+    RawSession session(jack, RawSession::ByKey{"w", true, true, answers});
+    TaskSpec spec = spec_of(queue, number);
+    spec.reply_to = reply_to;
+    const std::string next = encoded(spec);
+    wire::Settle::Item item = success(jack.submit("mail", "a"), kNoLease);
+    item.follow_ups = {next};
+    return ask(session, wire::Settle{3, {item}});
+  };
+  CHECK(settle_with("answers", 11, "answers") == Code::ok);
+  CHECK(settle_with("answers", 12, "other") == Code::permission_denied);
+  CHECK(settle_with("answers", 13, "answers", "other") == Code::permission_denied);
+  CHECK(settle_with("", 14, "answers") == Code::permission_denied);
+  CHECK(jack.submitted("answers").size() == 1);
+
+  // Nothing that is handed in by itself.
+  RawSession session(jack, RawSession::ByKey{"w", true, true, "answers"});
+  CHECK(ask(session, wire::Submit{4, {encoded(spec_of("answers", 15))}}) ==
+        Code::permission_denied);
+}
+
+TEST_CASE("only a session in the engine's process says where it answers") {
+  Harness jack;
+  RawSession session(jack, RawSession::ByKey{"", false, false});
+  CHECK(ask(session, wire::Hello{1, wire::kVersion, "n", "", "answers"}) ==
+        Code::permission_denied);
 }
 
 TEST_CASE("a task that nobody has is not found, whatever the key") {

@@ -31,12 +31,14 @@ class RawSession {
     std::string key;
     bool in_process = false;
     bool greets = true;
+    std::string answers{};  // as in wire::Hello
   };
   RawSession(Harness& harness, const ByKey& by)
       : impl_(harness.impl()),
         id_(impl_.rig().mail().connect(by.in_process, by.in_process ? std::string() : by.key)) {
     if (!by.greets) return;
-    say(wire::Hello{1, wire::kVersion, "raw", by.in_process ? by.key : std::string_view()});
+    say(wire::Hello{1, wire::kVersion, "raw", by.in_process ? by.key : std::string_view(),
+                    by.answers});
     expect<wire::Welcome>();
   }
 

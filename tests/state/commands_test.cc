@@ -20,8 +20,7 @@ CommandOutcome complete(Journal& journal, const TaskId& task, std::string_view r
   return journal.settle(task, kNoLease, Outcome::succeeded, result);
 }
 
-CommandOutcome annotate(Journal& journal, const TaskId& task,
-                        std::vector<AnnotateCommand::Change> changes) {
+CommandOutcome annotate(Journal& journal, const TaskId& task, AnnotationChanges changes) {
   return journal.write(AnnotateCommand{task, std::move(changes)}).commands.front();
 }
 
@@ -196,6 +195,48 @@ TEST_CASE("notes stay on a task in every state, over flushes and a restart") {
   }
 }
 
+TEST_CASE("a task may have notes from the beginning, and its success may change them") {
+  Journal journal;
+  const TaskSpec spec = journal.spec("mail");
+  const std::string bytes = encoded(spec);
+  SubmitCommand submit{bytes};
+  submit.annotations = {{"by", "ada"}, {"status", "begun"}, {"kept", "yes"}};
+  REQUIRE(journal.write(submit).commands.front().code == Code::ok);
+  CHECK(note(journal, spec.id, "by") == "ada");
+  submit.annotations = {{"by", "eve"}};
+  CHECK(journal.write(submit).commands.front().repeated);
+
+  SettleCommand settle;
+  settle.task = spec.id;
+  settle.token = kNoLease;
+  const std::string large(kAnnotationBytesMax, 'x');
+  settle.changes = {{"large", large}};
+  CHECK(journal.write(settle).commands.front().code == Code::invalid_argument);
+  CHECK(journal.status(spec.id).state == TaskState::queued);
+  settle.changes = {{"status", std::nullopt}, {"by", "bob"}};
+  CHECK(journal.write(settle).commands.front().code == Code::ok);
+  settle.changes = {{"by", "eve"}};
+  CHECK(journal.write(settle).commands.front().repeated);
+
+  for (int i = 0; i < 2; ++i) {
+    CHECK(note(journal, spec.id, "by") == "bob");
+    CHECK(note(journal, spec.id, "status") == "none");
+    CHECK(note(journal, spec.id, "kept") == "yes");
+    journal.machine().flush();
+    journal.machine().restart();
+  }
+}
+
+TEST_CASE("a submit with notes beyond their bounds is refused") {
+  Journal journal;
+  const TaskSpec spec = journal.spec("mail");
+  const std::string bytes = encoded(spec);
+  SubmitCommand submit{bytes};
+  submit.annotations = {{"", "x"}};
+  CHECK(journal.write(submit).commands.front().code == Code::invalid_argument);
+  CHECK_FALSE(journal.state().find(spec.id));
+}
+
 TEST_CASE("notes are bounded, and a refused change leaves those that were") {
   Journal journal;
   const TaskSpec spec = queued(journal);
@@ -203,7 +244,7 @@ TEST_CASE("notes are bounded, and a refused change leaves those that were") {
   const std::string large(kAnnotationBytesMax, 'x');
   std::vector<std::string> names;
   for (std::size_t i = 0; i < kAnnotationsMax; ++i) names.push_back(std::to_string(i));
-  std::vector<AnnotateCommand::Change> many;
+  AnnotationChanges many;
   for (const std::string& name : names) many.push_back({name, ""});
 
   CHECK(annotate(journal, spec.id, {{"large", large}}).code == Code::invalid_argument);

@@ -81,6 +81,7 @@ class RandomCommands {
     SubmitCommand submit{specs_.back()};
     if (below(8) == 0) submit.result = text();
     if (below(4) == 0 && tasks_.size() > 1) submit.other_ids = {any_task()};
+    if (below(8) == 0) submit.annotations = {{"by", "submitter"}, {"status", "new"}};
     entry.add(submit);
   }
   void again(EntryBuilder& entry) {
@@ -110,6 +111,7 @@ class RandomCommands {
       settle.follow_ups.push_back({follow_up});
       if (below(4) == 0) settle.follow_ups.back().result = "known";
     }
+    if (below(6) == 0) settle.changes = {{"status", std::nullopt}, {"by", "worker"}};
     entry.add(settle);
   }
   void add_note(EntryBuilder& entry) {

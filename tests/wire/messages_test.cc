@@ -32,6 +32,7 @@ Settle settle() {
   success.content_type = "t";
   success.follow_ups = {"f", "g"};
   success.follow_ups[1].result = "known";
+  success.changes = {{"by", "ada"}, {"status", std::nullopt}};
   Settle::Item failure = item(2, Outcome::failed);
   failure.error = "e";
   failure.retry = false;
@@ -47,13 +48,15 @@ Submit submit_with_more() {
   known.result = "";
   NewTask again("spec d");
   again.other_ids = {kTask, kOther};
-  return {2, {std::move(known), std::move(again)}};
+  NewTask noted("spec e");
+  noted.annotations = {{"by", "ada"}};
+  return {2, {std::move(known), std::move(again), std::move(noted)}};
 }
 
 // A message of each kind with every field away from its default, encoded.
 std::vector<std::string> requests() {
   return {
-      encode(Hello{1, 1, "name", "key"}),
+      encode(Hello{1, 1, "name", "key", "answers"}),
       encode(Submit{2, {"spec a", "spec b"}}),
       encode(Work{3, 4, -5, Duration{6000}, {"q", "r"}, true}),
       encode(settle()),
@@ -160,6 +163,9 @@ TEST_CASE("fields arrive under their own name") {
   CHECK_FALSE(decoded.items[0].follow_ups[0].result);
   CHECK(decoded.items[0].follow_ups[1].spec == "g");
   CHECK(decoded.items[0].follow_ups[1].result == "known");
+  REQUIRE(decoded.items[0].changes.size() == 2);
+  CHECK(decoded.items[0].changes[0].value == "ada");
+  CHECK_FALSE(decoded.items[0].changes[1].value);
   CHECK(decoded.items[1].error == "e");
   CHECK_FALSE(decoded.items[1].retry);
   CHECK(decoded.items[1].delay == Duration{5});
