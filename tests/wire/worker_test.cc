@@ -1,6 +1,7 @@
 // A Worker against an engine that says what the test tells it to: how it begins, goes on and ends.
 #include <atomic>
 #include <future>
+#include <latch>
 #include <memory>
 #include <semaphore>
 #include <set>
@@ -426,24 +427,24 @@ TEST_CASE("a worker told to do so many tasks takes another for one lost or given
   WorkerOptions options = stage.options();
   options.threads = 3;
   options.tasks_max = 2;
+  // Else it could be known that one more is wanted before the other one is settled.
+  std::latch other_settled(1);
   Worker worker = Worker::start(options, [&](Attempt& attempt) {
-                    const bool first = attempt.token() == LeaseToken{1};
-                    return first && given_back ? Settlement::release() : Settlement("");
+                    if (attempt.token() != LeaseToken{1}) return Settlement("");
+                    other_settled.wait();
+                    return given_back ? Settlement::release() : Settlement("");
                   }).value();
   CHECK(stage.begin() == 2);
   stage.deliver({1, 2});
-  std::size_t items = 0;
-  while (items < 2) {
+  for (const std::uint64_t token : {2, 1}) {
     const auto settle = stage.engine->take<wire::Settle>();
-    wire::Done done;
-    done.correlation = settle.correlation;
-    for (const auto& item : settle.items) {
-      CHECK_FALSE(item.again);  // it may be all that was wanted
-      const bool lost = item.token == LeaseToken{1} && !given_back;
-      done.items.push_back({lost ? Code::lease_lost : Code::ok, false, {}});
-    }
-    items += settle.items.size();
-    stage.engine->say(done);
+    REQUIRE(settle.items.size() == 1);
+    CHECK(settle.items[0].token == LeaseToken{token});
+    CHECK_FALSE(settle.items[0].again);  // it may be all that was wanted
+    const bool lost = token == 1 && !given_back;
+    stage.engine->say(
+        wire::Done{settle.correlation, {{lost ? Code::lease_lost : Code::ok, false, {}}}});
+    if (token == 2) other_settled.count_down();
   }
 
   const auto work = stage.engine->take<wire::Work>();
