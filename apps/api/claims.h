@@ -65,6 +65,9 @@ class Claims {
   // restart it has to take over first. The engine tells of the others when they are used.
   void hold(std::vector<Lease> leases, std::function<void()> then);
 
+  // Gives the task back, as nobody was told that it was taken.
+  void release(const TaskId& task, LeaseToken token);
+
   // It is about to be settled.
   void forget(LeaseToken token) { held_.erase(token.value); }
 
@@ -108,7 +111,6 @@ class Claims {
   void on_renewed();
   void withdraw(Subscription& subscription, const ClaimPointer& claim);
   void finish(std::uint32_t number, const ClaimPointer& claim, const Result<void>& outcome);
-  void release(const TaskId& task, LeaseToken token);
   void resume(const Lease& lease, const std::string& queue, std::function<void()> then);
 
   EngineSession& engine_;

@@ -23,8 +23,8 @@ const Error kTooSlow{Code::unavailable,
 }  // namespace
 
 Result<std::unique_ptr<EngineSession>> EngineSession::open(Engine& engine, std::string name,
-                                                           std::string key) {
-  Result<Link> link = Attach::link(engine, std::move(name), std::move(key));
+                                                           std::string key, std::string answers) {
+  Result<Link> link = Attach::link(engine, std::move(name), std::move(key), std::move(answers));
   if (!link) return std::move(link).error();
   return std::unique_ptr<EngineSession>(new EngineSession(*std::move(link)));
 }

@@ -27,10 +27,10 @@ class EngineSession {
   // the session, every request ends with an error: its fate is unknown.
   using OnReply = std::function<void(Result<wire::Reply>)>;
 
-  // It acts for this key of the engine's list; "" is nobody's, and may do everything. Errors: as
-  // Link::open(). The engine outlives the session.
+  // It acts for this key of the engine's list; "" is nobody's, and may do everything. `answers` as
+  // in Attach::link(). Errors: as Link::open(). The engine outlives the session.
   static Result<std::unique_ptr<EngineSession>> open(Engine& engine, std::string name,
-                                                     std::string key);
+                                                     std::string key, std::string answers);
 
   // poll() is to be called whenever this is readable, and soon after `wants_poll` was called, which
   // happens within calls of ask() and the like.

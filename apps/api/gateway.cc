@@ -113,7 +113,7 @@ class Gateway::Impl {
         : session(std::move(opened)),
           claims(*session),
           api(*session, claims, house == nullptr ? *session : *house, principal),
-          jules(*session, claims, options, metrics) {}
+          jules(*session, house == nullptr ? *session : *house, claims, options, metrics) {}
 
     const std::shared_ptr<EngineSession> session;
     Claims claims;
@@ -157,7 +157,8 @@ Result<Gateway::Impl::Tenant*> Gateway::Impl::tenant_named(const std::string& pr
     house = (*nobody)->session.get();
   }
   const std::string name = principal.empty() ? "http" : "http:" + principal;
-  Result<std::unique_ptr<EngineSession>> session = EngineSession::open(engine_, name, principal);
+  Result<std::unique_ptr<EngineSession>> session =
+      EngineSession::open(engine_, name, principal, options_.responses);
   if (!session) return session.error();
   const std::shared_ptr<EngineSession> opened = *std::move(session);
   const auto poll = [weak = std::weak_ptr(opened)] {

@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 #include <deque>
+#include <map>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -30,6 +31,7 @@ using http::Response;
 
 // What one answer lists; a page is what the engine is asked for at a time.
 constexpr std::size_t kListedMax = 10'000;
+constexpr std::size_t kListedBytesMax = 64UL * 1024 * 1024;  // of payloads
 constexpr std::uint32_t kPage = 1000;
 
 void answer(const Responder& to, int status, const Value& body) {
@@ -78,20 +80,51 @@ std::optional<std::uint64_t> number_of(const std::string& id) {
   return number;
 }
 
-// What is in the way of fields, beyond the bounds of annotations; nothing: they fit.
-std::optional<std::string> wrong_with(const Value& fields) {
-  if (fields.size() > kAnnotationsMax) {
-    return "a task has at most " + std::to_string(kAnnotationsMax) + " fields";
-  }
-  std::size_t bytes = 0;
+// Of the room for annotations, `acknowledge` needs this much.
+constexpr std::size_t kOwnNotes = 2;
+constexpr std::size_t kOwnNoteBytes = 128;
+constexpr std::size_t kFieldsMax = kAnnotationsMax - kOwnNotes;
+constexpr std::size_t kFieldBytesMax = kAnnotationBytesMax - kOwnNoteBytes;
+
+// What is in the way of fields, on top of those that the task has; nothing: they fit.
+std::optional<std::string> wrong_with(const Value& fields,
+                                      std::map<std::string, std::string> present = {}) {
+  for (const char* own : {kLeaseNote, kAcknowledgedNote}) present.erase(own);
   for (const auto& [name, value] : fields.items()) {
     if (name.empty() || name == kLeaseNote) return "a field cannot have the name '" + name + "'";
-    bytes += name.size() + note_of(value).size();
+    present[name] = note_of(value);
   }
-  if (bytes > kAnnotationBytesMax) {
-    return "the fields of a task have at most " + std::to_string(kAnnotationBytesMax) + " bytes";
+  if (present.size() > kFieldsMax) {
+    return "a task has at most " + std::to_string(kFieldsMax) + " fields";
+  }
+  std::size_t bytes = 0;
+  for (const auto& [name, note] : present) bytes += name.size() + note.size();
+  if (bytes > kFieldBytesMax) {
+    return "the fields of a task have at most " + std::to_string(kFieldBytesMax) + " bytes";
   }
   return std::nullopt;
+}
+
+// What is wrong with the name of an agent; nothing: it is one.
+std::optional<std::string> wrong_with_agent(const std::string& agent, const Options& options) {
+  if (!is_plain_text(agent)) return "assigned_to has characters that no agent's name has";
+  if (!queue_of_agent(agent)) return "assigned_to is too long for the name of an agent";
+  if (!queue_of_agent(agent, options)) {
+    return "assigned_to cannot be '" + agent + "': that queue is no agent's";
+  }
+  return std::nullopt;
+}
+
+std::map<std::string, std::string> notes_of(const Value& fields) {
+  std::map<std::string, std::string> notes;
+  for (const auto& [name, value] : fields.items()) notes[name] = note_of(value);
+  return notes;
+}
+
+AnnotationChanges changes_of(const std::map<std::string, std::string>& notes) {
+  AnnotationChanges changes;
+  for (const auto& [name, note] : notes) changes.push_back({name, note});
+  return changes;
 }
 
 // The token that `acknowledge` noted, if the task runs under it.
@@ -169,42 +202,34 @@ bool Jules::prepare(const std::string& text, const Value& body, Responder& to, T
   }
   const auto agent = body["assigned_to"].get<std::string>();
   if (agent.empty()) return true;
-  const std::optional<std::string> queue = queue_of_agent(agent);
-  if (!queue) {
-    refuse(to, 400, "assigned_to is too long for the name of an agent");
+  if (const std::optional<std::string> wrong = wrong_with_agent(agent, options_)) {
+    refuse(to, 400, *wrong);
     return false;
   }
-  spec.queue = *queue;
-  if (*queue != agent) spec.headers[kAgentHeader] = agent;
+  spec.queue = *queue_of_agent(agent);
+  if (spec.queue != agent) spec.headers[kAgentHeader] = agent;
   return true;
 }
 
-// Nobody is told of the task before its fields are durable too.
 void Jules::submit(TaskSpec spec, const Value& fields, const Responder& to, OnTask then) {
   std::string encoded;
   encode(spec, encoded);
+  const std::map<std::string, std::string> notes = notes_of(fields);
   wire::Submit message;
-  message.tasks.emplace_back(encoded);
-  engine_.ask(std::move(message), [this, task = spec.id, fields, to,
-                                   then = std::move(then)](Result<wire::Reply> reply) {
-    const Result<void> done = expect_done(std::move(reply));
-    if (!done) return refuse(to, done.error());
-    const auto read_back = [this, task, to, then] { find(to_string(task), false, to, then); };
-    fields.empty() ? read_back() : annotate(task, fields, to, read_back);
-  });
+  message.tasks.emplace_back(encoded).annotations = changes_of(notes);
+  engine_.ask(std::move(message),
+              [this, task = spec.id, to, then = std::move(then)](Result<wire::Reply> reply) {
+                const Result<void> done = expect_done(std::move(reply));
+                done ? find(to_string(task), to, then) : refuse(to, done.error());
+              });
 }
 
-void Jules::annotate(const TaskId& task, const Value& fields, const Responder& to, OnDone then) {
-  std::vector<std::pair<std::string, std::string>> notes;
-  for (const auto& [name, value] : fields.items()) notes.emplace_back(name, note_of(value));
-  wire::Annotate::Item item;
-  item.task = task;
-  for (const auto& [name, note] : notes) item.changes.emplace_back(name, note);
-  engine_.ask(wire::Annotate{0, {std::move(item)}},
-              [to, then = std::move(then)](Result<wire::Reply> reply) {
-                const Result<void> done = expect_done(std::move(reply));
-                done ? then() : refuse(to, done.error());
-              });
+void Jules::annotate(const TaskId& task, const Value& fields,
+                     std::function<void(const Result<void>&)> then) {
+  const std::map<std::string, std::string> notes = notes_of(fields);
+  engine_.ask(
+      wire::Annotate{0, {{task, changes_of(notes)}}},
+      [then = std::move(then)](Result<wire::Reply> reply) { then(expect_done(std::move(reply))); });
 }
 
 void Jules::add_task(const Request& request, Responder to) {
@@ -219,7 +244,7 @@ void Jules::add_task(const Request& request, Responder to) {
            {{"message", "queued '" + text + "'"},
             {"id", task.status.serial},
             {"total_tasks", task.status.serial},
-            {"assigned_to", agent_of(task.spec, options_)}});
+            {"assigned_to", agent_of(task, options_)}});
   });
 }
 
@@ -237,7 +262,8 @@ void Jules::create_task(const Request& request, Responder to) {
 
 // --- Looking ---
 
-void Jules::find(const std::string& id, bool with_payload, const Responder& to, OnTask then) {
+void Jules::find(EngineSession& engine, const std::string& id, bool with_payload,
+                 const Responder& to, OnTask then) {
   wire::Get get;
   get.with_payload = with_payload;
   if (const std::optional<std::uint64_t> number = number_of(id)) {
@@ -247,7 +273,7 @@ void Jules::find(const std::string& id, bool with_payload, const Responder& to, 
   } else {
     return refuse(to, 404, "Task not found");
   }
-  engine_.ask(get, [to, then = std::move(then)](Result<wire::Reply> reply) {
+  engine.ask(get, [to, then = std::move(then)](Result<wire::Reply> reply) {
     const Result<wire::TaskMessage> message = expect<wire::TaskMessage>(std::move(reply));
     if (!message) return refuse(to, message.error());
     Result<Task> task = to_task(message->spec, message->status, message->wall_offset);
@@ -258,8 +284,8 @@ void Jules::find(const std::string& id, bool with_payload, const Responder& to, 
 
 void Jules::find_of_agent(const Request& request, const Responder& to, OnTask then) {
   const std::string& agent = request.parameter("agent");
-  find(request.parameter("id"), false, to, [agent, to, then = std::move(then)](Task task) {
-    if (!is_of_agent(task.spec, agent)) return refuse(to, 404, "Task not found");
+  find(request.parameter("id"), to, [this, agent, to, then = std::move(then)](Task task) {
+    if (!is_of_agent(task, agent, options_)) return refuse(to, 404, "Task not found");
     then(std::move(task));
   });
 }
@@ -267,26 +293,22 @@ void Jules::find_of_agent(const Request& request, const Responder& to, OnTask th
 // The pages come newest first, so that the oldest are known at the end.
 struct Jules::Listing : std::enable_shared_from_this<Listing> {
   EngineSession& engine;
-  std::string queue;
-  std::optional<TaskState> state;
-  bool oldest_first;
+  Wanted wanted;
   Responder to;
   OnTasks then;
   std::deque<Task> tasks;
+  std::size_t bytes = 0;
 
-  Listing(EngineSession& session, std::string of_queue, std::optional<TaskState> in_state,
-          bool from_oldest, Responder responder, OnTasks on_tasks)
+  Listing(EngineSession& session, Wanted what, Responder responder, OnTasks on_tasks)
       : engine(session),
-        queue(std::move(of_queue)),
-        state(in_state),
-        oldest_first(from_oldest),
+        wanted(std::move(what)),
         to(std::move(responder)),
         then(std::move(on_tasks)) {}
 
   void next(const TaskId& before) {
     wire::List list;
-    list.queue = queue;
-    list.state = state;
+    list.queue = wanted.queue;
+    list.state = wanted.state;
     list.before = before;
     list.count = kPage;
     list.payloads = true;
@@ -295,34 +317,42 @@ struct Jules::Listing : std::enable_shared_from_this<Listing> {
     });
   }
 
+  bool is_full() const { return tasks.size() >= kListedMax || bytes >= kListedBytesMax; }
+
   void on_page(Result<wire::Reply> reply) {
     const Result<wire::Page> page = expect<wire::Page>(std::move(reply));
     if (!page) return refuse(to, page.error());
     for (const wire::Page::Item& item : page->tasks) {
       Result<Task> task = to_task(item.spec, item.status, page->wall_offset);
       if (!task) return refuse(to, task.error());
+      if (wanted.matches && !wanted.matches(*task)) continue;
+      while (wanted.oldest_first && is_full()) {
+        bytes -= tasks.front().spec.payload.size();
+        tasks.pop_front();
+      }
+      if (is_full()) break;
+      bytes += task->spec.payload.size();
       tasks.push_back(*std::move(task));
-      if (oldest_first && tasks.size() > kListedMax) tasks.pop_front();
     }
-    const bool enough = !oldest_first && tasks.size() >= kListedMax;
+    const bool enough = !wanted.oldest_first && is_full();
     if (!page->next.empty() && !enough && to.wanted()) return next(page->next);
     std::vector<Task> all(std::make_move_iterator(tasks.begin()),
                           std::make_move_iterator(tasks.end()));
     // Ids tell the time of whoever made them; numbers the order in which they came.
     std::sort(all.begin(), all.end(), [this](const Task& a, const Task& b) {
-      return oldest_first ? a.status.serial < b.status.serial : a.status.serial > b.status.serial;
+      return wanted.oldest_first ? a.status.serial < b.status.serial
+                                 : a.status.serial > b.status.serial;
     });
     then(std::move(all));
   }
 };
 
-void Jules::list(const std::string& queue, std::optional<TaskState> state, bool oldest_first,
-                 const Responder& to, OnTasks then) {
-  std::make_shared<Listing>(engine_, queue, state, oldest_first, to, std::move(then))->next({});
+void Jules::list(EngineSession& engine, Wanted wanted, const Responder& to, OnTasks then) {
+  std::make_shared<Listing>(engine, std::move(wanted), to, std::move(then))->next({});
 }
 
 void Jules::list_tasks(const Request&, Responder to) {
-  list({}, std::nullopt, false, to, [this, to](const std::vector<Task>& tasks) {
+  list(engine_, {}, to, [this, to](const std::vector<Task>& tasks) {
     Value entries = Value::array();
     for (const Task& task : tasks) entries.push_back(entry_of(task, options_));
     answer(to, 200, entries);
@@ -330,35 +360,52 @@ void Jules::list_tasks(const Request&, Responder to) {
 }
 
 void Jules::list_unassigned(const Request&, Responder to) {
-  list(options_.inbox, std::nullopt, false, to, [this, to](const std::vector<Task>& tasks) {
+  Wanted wanted;
+  wanted.queue = options_.inbox;
+  wanted.matches = [this](const Task& task) { return agent_of(task, options_).empty(); };
+  list(engine_, std::move(wanted), to, [this, to](const std::vector<Task>& tasks) {
     Value entries = Value::array();
     for (const Task& task : tasks) {
-      if (!agent_of(task.spec, options_).empty()) continue;
       entries.push_back({{"task_id", to_string(task.spec.id)}, {"data", data_of(task, options_)}});
     }
     answer(to, 200, entries);
   });
 }
 
+// Those in its queue, and those in the inbox that were assigned to it later.
 void Jules::list_agent_tasks(const Request& request, Responder to) {
   const std::string& agent = request.parameter("agent");
-  const std::optional<std::string> queue = queue_of_agent(agent);
+  const std::optional<std::string> queue = queue_of_agent(agent, options_);
   if (!queue) return answer(to, 200, Value::array());
-  list(*queue, TaskState::queued, true, to, [this, agent, to](const std::vector<Task>& tasks) {
-    Value entries = Value::array();
-    for (const Task& task : tasks) {
-      if (!is_of_agent(task.spec, agent)) continue;
-      Value entry = entry_of(task, options_);
-      entry["status"] = "pending";  // whatever was put: it is what the agent is to do
-      entries.push_back(std::move(entry));
-    }
-    answer(to, 200, entries);
-  });
+  Wanted own{*queue, TaskState::queued,
+             [this, agent](const Task& task) { return is_of_agent(task, agent, options_); }, true};
+  Wanted later = own;
+  later.queue = options_.inbox;
+  list(engine_, std::move(own), to,
+       [this, later = std::move(later), to](const std::vector<Task>& tasks) {
+         const auto entries = std::make_shared<Value>(Value::array());
+         const auto add = [this, entries](const std::vector<Task>& all) {
+           for (const Task& task : all) {
+             Value entry = entry_of(task, options_);
+             entry["status"] = "pending";  // whatever was put: it is what the agent is to do
+             entries->push_back(std::move(entry));
+           }
+         };
+         add(tasks);
+         // Its right to see its tasks was looked at with those of its queue.
+         list(look_up_, later, to, [entries, add, to](const std::vector<Task>& assigned) {
+           add(assigned);
+           std::sort(entries->begin(), entries->end(), [](const Value& a, const Value& b) {
+             return a["id"].get<std::uint64_t>() < b["id"].get<std::uint64_t>();
+           });
+           answer(to, 200, *entries);
+         });
+       });
 }
 
 void Jules::get_task(const Request& request, Responder to) {
   const std::string id = request.parameter("id");
-  find(id, true, to, [this, id, to](const Task& task) {
+  find(engine_, id, true, to, [this, id, to](const Task& task) {
     const auto data = std::make_shared<Value>(data_of(task, options_));
     if (task.status.state != TaskState::succeeded || task.status.annotations.contains("result")) {
       return answer(to, 200, {{"task_id", id}, {"data", *data}});
@@ -385,33 +432,62 @@ void Jules::keep_alive(const Task& task) {
   });
 }
 
+// A task that was handed in without an agent gets one by this. One that has an agent keeps it: it
+// is in that agent's queue, where a worker may have it any moment.
 void Jules::put_task(const Request& request, Responder to) {
   const Value fields = object_of(request);
   if (!fields.is_object() || fields.empty()) return refuse(to, 400, "Invalid payload");
-  if (const std::optional<std::string> wrong = wrong_with(fields)) return refuse(to, 400, *wrong);
-  find(request.parameter("id"), false, to, [this, fields, to](const Task& task) {
+  find(request.parameter("id"), to, [this, fields, to](const Task& task) {
+    if (const auto wrong = wrong_with(fields, task.status.annotations)) {
+      return refuse(to, 400, *wrong);
+    }
+    if (fields.contains(kAgentNote)) {
+      const Value& agent = fields[kAgentNote];
+      if (!agent.is_string() && !agent.is_null())
+        return refuse(to, 400, "assigned_to must be a text");
+      const auto name = agent.is_null() ? std::string() : agent.get<std::string>();
+      const bool is_new = name != agent_of(task, options_);
+      if (is_new && task.spec.queue != options_.inbox) {
+        return refuse(to, 409,
+                      "this task has an agent and stays with it; add it again for '" + name + "'");
+      }
+      if (const auto wrong = wrong_with_agent(name, options_); wrong && !name.empty()) {
+        return refuse(to, 400, *wrong);
+      }
+    }
     keep_alive(task);
-    annotate(task.spec.id, fields, to, [to] { answer(to, 200, {{"message", "Task updated"}}); });
+    annotate(task.spec.id, fields, [to](const Result<void>& done) {
+      done ? answer(to, 200, {{"message", "Task updated"}}) : refuse(to, done.error());
+    });
   });
 }
 
 void Jules::acknowledge(const Request& request, Responder to) {
-  const std::string agent = request.parameter("agent");
-  find_of_agent(request, to, [this, agent, to](const Task& task) {
+  find_of_agent(request, to, [this, to](const Task& task) {
     // Neither is one that somebody else has, or that is done.
     if (task.status.state != TaskState::queued) return refuse(to, 404, "Task not found");
-    claims_.take(
-        task.spec.queue, task.spec.id, options_.lease,
-        [this, agent, id = task.spec.id, to](const Result<LeaseToken>& token) {
-          if (!token && token.error().code == Code::failed_precondition) {
-            return refuse(to, 404, "Task not found");
-          }
-          if (!token) return refuse(to, token.error());
-          metrics_.on_acknowledged(agent);
-          const Value notes = {{kLeaseNote, token->value},
-                               {"acknowledged", second_text(app::wall_now())}};
-          annotate(id, notes, to, [to] { answer(to, 200, {{"message", "Task acknowledged"}}); });
-        });
+    claims_.take(task.spec.queue, task.spec.id, options_.lease,
+                 [this, task, to](const Result<LeaseToken>& token) {
+                   if (token) return note_lease(task, *token, to);
+                   if (token.error().code != Code::failed_precondition) {
+                     return refuse(to, token.error());
+                   }
+                   refuse(to, 404, "Task not found");
+                 });
+  });
+}
+
+// Without the note nobody would know whose lease it is, so it is given back.
+void Jules::note_lease(const Task& task, LeaseToken token, const Responder& to) {
+  const Value notes = {{kLeaseNote, token.value},
+                       {kAcknowledgedNote, second_text(app::wall_now())}};
+  annotate(task.spec.id, notes, [this, task, token, to](const Result<void>& done) {
+    if (!done) {
+      claims_.release(task.spec.id, token);
+      return refuse(to, done.error());
+    }
+    metrics_.on_acknowledged(task.spec.queue);
+    answer(to, 200, {{"message", "Task acknowledged"}});
   });
 }
 
@@ -422,62 +498,63 @@ struct Jules::Completion {
   std::optional<TaskSpec> response;  // told to all by an entry of its own
   std::function<void()> then;
   std::function<void()> again;  // it has succeeded before, and nothing has changed
+  bool is_retried = false;
 };
 
 // Under the lease that the agent took, or without one: refused while somebody else holds it.
-void Jules::complete(const Task& task, Completion completion, const Responder& to) {
-  if (task.status.state == TaskState::succeeded) return completion.again();
+void Jules::complete(const Task& task, const std::shared_ptr<Completion>& completion,
+                     const Responder& to) {
   wire::Settle::Item item;
   item.task = task.spec.id;
   item.token = agents_lease(task).value_or(kNoLease);
-  item.result = completion.result;
-  item.content_type = completion.content_type;
+  item.result = completion->result;
+  item.content_type = completion->content_type;
   std::string response;
-  if (completion.response) {
-    encode(*completion.response, response);
-    wire::NewTask& entry = item.follow_ups.emplace_back(response);
-    entry.result = std::string_view();
+  if (completion->response) {
+    encode(*completion->response, response);
+    item.follow_ups.emplace_back(response).result = std::string_view();
+  }
+  // What was put there for people no longer says how it is.
+  for (const char* name : {"status", "result", kLeaseNote}) {
+    if (task.status.annotations.contains(name)) item.changes.push_back({name, std::nullopt});
   }
   claims_.forget(item.token);
-  // What was put there for people no longer says how it is.
-  std::vector<std::string> outdated;
-  for (const char* name : {"status", "result", kLeaseNote}) {
-    if (task.status.annotations.contains(name)) outdated.emplace_back(name);
-  }
-  engine_.ask(
-      wire::Settle{0, {std::move(item)}},
-      [this, id = task.spec.id, outdated = std::move(outdated), then = std::move(completion.then),
-       again = std::move(completion.again), to](Result<wire::Reply> reply) {
-        const Result<void> done = expect_done(std::move(reply));
-        if (!done) return on_not_completed(id, done.error(), to, again);
-        outdated.empty() ? then() : clear(id, outdated, then);
-      });
+  engine_.ask(wire::Settle{0, {std::move(item)}},
+              [this, id = task.spec.id, completion, to](Result<wire::Reply> reply) {
+                const Result<void> done = expect_done(std::move(reply));
+                done ? completion->then() : on_not_completed(id, done.error(), completion, to);
+              });
 }
 
-// Another may have completed it since it was looked at.
-void Jules::on_not_completed(const TaskId& id, const Error& error, const Responder& to,
-                             const OnDone& again) {
-  find(to_string(id), false, to, [error, to, again](const Task& task) {
-    task.status.state == TaskState::succeeded ? again() : refuse(to, error);
+// Another may have completed it since it was looked at. Where it has failed, mostly as its leases
+// ended while the agent was still at it, it is begun again, to succeed at once.
+void Jules::on_not_completed(const TaskId& id, const Error& error,
+                             const std::shared_ptr<Completion>& completion, const Responder& to) {
+  if (error.code == Code::permission_denied) return refuse(to, error);
+  find(to_string(id), to, [this, error, completion, to](const Task& task) {
+    if (task.status.state == TaskState::succeeded) return completion->again();
+    if (task.status.state != TaskState::failed || std::exchange(completion->is_retried, true)) {
+      return refuse(to, error);
+    }
+    look_up_.ask(wire::Retry{0, {task.spec.id}},
+                 [this, task, completion, to](Result<wire::Reply> reply) {
+                   const Result<void> done = expect_done(std::move(reply));
+                   done ? complete(task, completion, to) : refuse(to, done.error());
+                 });
   });
-}
-
-void Jules::clear(const TaskId& task, const std::vector<std::string>& names, const OnDone& then) {
-  wire::Annotate::Item notes;
-  notes.task = task;
-  for (const std::string& name : names) notes.changes.emplace_back(name, std::nullopt);
-  engine_.ask(wire::Annotate{0, {std::move(notes)}},
-              [then](const Result<wire::Reply>&) { then(); });
 }
 
 void Jules::complete_task(const Request& request, Responder to) {
   const Value body = object_of(request);
   if (!body.is_object() || !body.contains("result")) return refuse(to, 400, "Result is required");
   const auto [result, type] = content_of(body["result"]);
-  find(request.parameter("id"), false, to, [this, result, type, to](const Task& task) {
-    const auto done = [to] { answer(to, 200, {{"message", "Task marked as complete"}}); };
-    complete(task, {result, type, std::nullopt, done, done}, to);
-  });
+  const auto completion = std::make_shared<Completion>();
+  completion->result = result;
+  completion->content_type = type;
+  completion->then = [to] { answer(to, 200, {{"message", "Task marked as complete"}}); };
+  completion->again = completion->then;
+  find(request.parameter("id"), to,
+       [this, completion, to](const Task& task) { complete(task, completion, to); });
 }
 
 void Jules::complete_agent_task(const Request& request, Responder to) {
@@ -492,23 +569,25 @@ void Jules::complete_agent_task(const Request& request, Responder to) {
     const auto tell = [to](const std::string& response) {
       answer(to, 200, {{"message", "Task completed"}, {"response", response}});
     };
+    const auto completion = std::make_shared<Completion>();
+    completion->result = text;
+    completion->content_type = "text/plain";
+    completion->then = [tell, text] { tell(text); };
     // What was answered first stays.
-    const auto tell_again = [this, id = task.spec.id, tell, to] {
-      engine_.ask(wire::Wait{0, id, Duration{0}}, [tell, to](Result<wire::Reply> reply) {
+    completion->again = [this, id = task.spec.id, tell, to] {
+      look_up_.ask(wire::Wait{0, id, Duration{0}}, [tell, to](Result<wire::Reply> reply) {
         const auto result = expect<wire::ResultMessage>(std::move(reply));
         result ? tell(std::string(result->result)) : refuse(to, result.error());
       });
     };
-    TaskSpec response;
+    TaskSpec& response = completion->response.emplace();
     response.id = new_task_id();
     response.queue = options_.responses;
     response.payload = "[" + agent + "] " + text;
     response.content_type = "text/plain";
     response.parent = task.spec.id;
     response.from = agent;
-    complete(task,
-             {text, "text/plain", std::move(response), [tell, text] { tell(text); }, tell_again},
-             to);
+    complete(task, completion, to);
   });
 }
 

@@ -61,27 +61,32 @@ std::string Metrics::text(const std::vector<QueueStatus>& queues,
                           const std::vector<std::pair<std::string, std::string>>& engine,
                           const Options& options) const {
   Text text;
-  const auto agent_of_queue = [&options](const QueueStatus& queue) {
-    return queue.name == options.inbox ? std::string() : label(queue.name);
+  // By queue, and so by agent: those of nobody are in the inbox, and what agents answered is no
+  // work.
+  const auto agent_of = [&options](const std::string& queue) {
+    return queue == options.inbox ? std::string() : label(queue);
   };
+  std::vector<QueueStatus> agents = queues;
+  std::erase_if(agents, [&](const QueueStatus& queue) { return queue.name == options.responses; });
   text.head("a2a_tasks_total", "counter", "Tasks handed in, by whom they are assigned to.");
-  for (const QueueStatus& queue : queues) {
-    text.sample("a2a_tasks_total", fmt::format("assigned_to=\"{}\"", agent_of_queue(queue)),
+  for (const QueueStatus& queue : agents) {
+    text.sample("a2a_tasks_total", fmt::format("assigned_to=\"{}\"", agent_of(queue.name)),
                 queue.scheduled + queue.queued + queue.running + ended(queue));
   }
   text.head("a2a_tasks_processed_total", "counter", "Tasks completed, by agent.");
-  for (const QueueStatus& queue : queues) {
-    text.sample("a2a_tasks_processed_total", fmt::format("agent=\"{}\"", agent_of_queue(queue)),
+  for (const QueueStatus& queue : agents) {
+    text.sample("a2a_tasks_processed_total", fmt::format("agent=\"{}\"", agent_of(queue.name)),
                 queue.succeeded);
   }
   text.head("a2a_tasks_acknowledged_total", "counter",
             "Tasks acknowledged since this server started, by agent.");
-  for (const auto& [agent, count] : acknowledged_) {
-    text.sample("a2a_tasks_acknowledged_total", fmt::format("agent=\"{}\"", label(agent)), count);
+  for (const auto& [queue, count] : acknowledged_) {
+    text.sample("a2a_tasks_acknowledged_total", fmt::format("agent=\"{}\"", agent_of(queue)),
+                count);
   }
   text.head("a2a_active_tasks", "gauge", "Tasks that are not finished, by agent.");
-  for (const QueueStatus& queue : queues) {
-    text.sample("a2a_active_tasks", fmt::format("agent=\"{}\"", agent_of_queue(queue)),
+  for (const QueueStatus& queue : agents) {
+    text.sample("a2a_active_tasks", fmt::format("agent=\"{}\"", agent_of(queue.name)),
                 queue.scheduled + queue.queued + queue.running);
   }
   text.head("a2a_redis_connection_status", "gauge", "1 where Redis is connected.");

@@ -1,5 +1,8 @@
 #include "apps/jules/task_view.h"
 
+#include <algorithm>
+#include <initializer_list>
+
 #include <nlohmann/json.hpp>
 
 #include "apps/strict_json.h"
@@ -18,10 +21,11 @@ std::string created_of(const Task& task) {
   return second_text(app::date_of(task.status.submitted));
 }
 
-// Fields that were put stand for those that follow from the task.
-void overlay(Value& target, const Task& task) {
+// Fields that were put stand for those that follow from the task, but for these and its agent.
+void overlay(Value& target, const Task& task, std::initializer_list<std::string_view> but) {
   for (const auto& [name, note] : task.status.annotations) {
-    if (name != kLeaseNote) target[name] = value_of_note(note);
+    if (name == kLeaseNote || name == kAgentNote) continue;
+    if (std::find(but.begin(), but.end(), name) == but.end()) target[name] = value_of_note(note);
   }
 }
 
@@ -36,16 +40,27 @@ std::optional<std::string> queue_of_agent(std::string_view agent) {
   return queue;
 }
 
-bool is_of_agent(const TaskSpec& spec, std::string_view agent) {
-  const auto named = spec.headers.find(kAgentHeader);
-  return named != spec.headers.end() ? named->second == agent : spec.queue == queue_of_agent(agent);
+std::optional<std::string> queue_of_agent(std::string_view agent, const Options& options) {
+  std::optional<std::string> queue = queue_of_agent(agent);
+  if (queue == options.inbox || queue == options.responses) return std::nullopt;
+  return queue;
 }
 
-std::string agent_of(const TaskSpec& spec, const Options& options) {
-  const auto named = spec.headers.find(kAgentHeader);
-  if (named != spec.headers.end()) return named->second;
-  if (spec.queue == options.inbox || spec.queue == options.responses) return {};
-  return spec.queue;
+bool is_of_agent(const Task& task, std::string_view agent, const Options& options) {
+  const std::string assigned = agent_of(task, options);
+  if (assigned == agent || task.spec.headers.contains(kAgentHeader)) return assigned == agent;
+  return task.spec.queue == queue_of_agent(agent, options);
+}
+
+std::string agent_of(const Task& task, const Options& options) {
+  const auto named = task.spec.headers.find(kAgentHeader);
+  if (named != task.spec.headers.end()) return named->second;
+  if (task.spec.queue == options.responses) return {};
+  if (task.spec.queue != options.inbox) return task.spec.queue;
+  const auto assigned = task.status.annotations.find(kAgentNote);
+  if (assigned == task.status.annotations.end()) return {};
+  const Value agent = value_of_note(assigned->second);
+  return agent.is_string() ? agent.get<std::string>() : std::string();
 }
 
 std::string note_of(const Value& value) {
@@ -84,9 +99,9 @@ Value entry_of(const Task& task, const Options& options) {
   Value entry = {{"id", task.status.serial},
                  {"task", task.spec.payload},
                  {"created", created_of(task)},
-                 {"assigned_to", agent_of(task.spec, options)},
+                 {"assigned_to", agent_of(task, options)},
                  {"status", status_of(task.status.state)}};
-  overlay(entry, task);
+  overlay(entry, task, {"id", "task"});
   return entry;
 }
 
@@ -94,9 +109,9 @@ Value data_of(const Task& task, const Options& options) {
   Value data = {{"task", task.spec.payload},
                 {"status", status_of(task.status.state)},
                 {"created", created_of(task)}};
-  const std::string agent = agent_of(task.spec, options);
+  const std::string agent = agent_of(task, options);
   if (!agent.empty()) data["assigned_to"] = agent;
-  overlay(data, task);
+  overlay(data, task, {});
   return data;
 }
 

@@ -523,3 +523,106 @@ def test_an_added_task_of_nobody_is_listed_under_an_id_that_reads_it(jules):
     assert isinstance(task, str)
     assert data["task"] == "for nobody"
     assert jules.data(task) == jules.data(added)
+
+
+# --- Fields that mean something ---
+
+
+@pytest.mark.parametrize("how", ["posted", "put"])
+@pytest.mark.parametrize("value", ["my-7", 999, None])
+def test_a_field_called_id_does_not_hide_the_id(jules, how, value):
+    task = jules.submit("x", assigned_to="ada", **({"id": value} if how == "posted" else {}))
+    if how == "put":
+        body_of(jules.put(f"/tasks/{task}", {"id": value}))
+
+    [number] = jules.pending_ids("ada")
+
+    assert jules.tasks()[0]["id"] == number
+    assert jules.data(task)["id"] == value
+    body_of(jules.acknowledge("ada", number))
+
+
+def test_an_agent_is_to_do_what_was_handed_in(jules):
+    task = jules.submit("as it was", assigned_to="ada")
+
+    body_of(jules.put(f"/tasks/{task}", {"task": "changed"}))
+
+    assert jules.pending("ada")[0]["task"] == "as it was"
+    assert jules.data(task)["task"] == "changed"
+
+
+def test_a_task_with_as_many_fields_as_it_may_have_is_worked(jules):
+    names = [f"field {i}" for i in range(63)]
+    error_of(jules.post("/tasks", {"task": "x"} | dict.fromkeys(names, 1)), 400)
+    task = jules.submit("x", assigned_to="ada", **dict.fromkeys(names[:61], 1))
+    error_of(jules.put(f"/tasks/{task}", dict.fromkeys(names[60:], 2)), 400)
+    body_of(jules.put(f"/tasks/{task}", {names[0]: 2, names[61]: 2}))
+    [number] = jules.pending_ids("ada")
+
+    body_of(jules.acknowledge("ada", number))
+    body_of(jules.put(f"/tasks/{task}", {names[0]: 3}))
+    body_of(jules.complete("ada", number, "done"))
+
+    assert (jules.data(task)[names[0]], jules.data(task)["result"]) == (3, "done")
+
+
+def test_what_was_put_does_not_outlive_the_end(jules):
+    task = jules.submit("x", assigned_to="ada")
+    [number] = jules.pending_ids("ada")
+    body_of(jules.put(f"/tasks/{task}", {"status": "half-done", "result": "half", "note": "kept"}))
+
+    body_of(jules.complete("ada", number, "done"))
+
+    data = jules.data(task)
+    assert (data["status"], data["result"], data["note"]) == ("completed", "done", "kept")
+
+
+# --- Whom a task is for ---
+
+
+def test_a_task_of_nobody_is_assigned_by_a_put(jules):
+    task = jules.submit("x")
+    jules.submit("of nobody")
+    jules.submit("before", assigned_to="ada")
+
+    body_of(jules.put(f"/tasks/{task}", {"assigned_to": "ada"}))
+
+    assert [each["task"] for each in jules.pending("ada")] == ["x", "before"]
+    assert [data["task"] for data in jules.unassigned().values()] == ["of nobody"]
+    assert jules.data(task)["assigned_to"] == "ada"
+    number = jules.pending_ids("ada")[0]
+    body_of(jules.acknowledge("ada", number))
+    body_of(jules.complete("ada", number, "done"))
+    assert jules.data(task)["result"] == "done"
+
+
+def test_an_assigned_task_may_be_of_nobody_again(jules):
+    task = jules.submit("x")
+    body_of(jules.put(f"/tasks/{task}", {"assigned_to": "ada"}))
+
+    body_of(jules.put(f"/tasks/{task}", {"assigned_to": None}))
+
+    assert jules.pending("ada") == []
+    assert list(jules.unassigned()) == [task]
+
+
+def test_a_task_that_was_handed_in_for_an_agent_stays_with_it(jules):
+    task = jules.submit("x", assigned_to="ada")
+
+    error_of(jules.put(f"/tasks/{task}", {"assigned_to": "bob"}), 409)
+    body_of(jules.put(f"/tasks/{task}", {"assigned_to": "ada", "note": "still"}))
+
+    assert jules.pending("bob") == []
+    assert jules.data(task)["note"] == "still"
+    assert [each["task"] for each in jules.pending("ada")] == ["x"]
+
+
+@pytest.mark.parametrize("agent", ["inbox", "responses", "x\ny", "a" * 300])
+def test_some_names_are_those_of_no_agent(jules, agent):
+    task = jules.submit("x")
+
+    assert "assigned_to" in error_of(jules.post("/tasks", {"task": "y", "assigned_to": agent}), 400)
+    error_of(jules.put(f"/tasks/{task}", {"assigned_to": agent}), 400)
+
+    assert jules.pending("inbox") == []
+    assert jules.texts() == ["x"]
