@@ -5,46 +5,30 @@
 namespace jack::app {
 namespace {
 
-using Answers = std::vector<Result<Submitted>>;
-
-Result<Answers> submit_open(Client& client, std::span<const ImportTask> tasks) {
-  std::vector<TaskSpec> open;
-  for (const ImportTask& task : tasks) {
-    if (!task.result) open.push_back(task.spec);
-  }
-  if (open.empty()) return Answers();
-  return client.submit(open);
-}
-
-Result<Answers> record_finished(Client& client, std::span<const ImportTask> tasks) {
-  std::vector<FinishedTask> finished;
-  for (const ImportTask& task : tasks) {
-    if (task.result) finished.push_back({task.spec, *task.result, {}});
-  }
-  if (finished.empty()) return Answers();
-  return client.record(finished);
-}
-
 Result<ImportOutcome> outcome_of(const Result<Submitted>& answer) {
+  // The id follows from the entry, so it is the same task all the same.
+  if (!answer && answer.error().code == Code::already_exists) return ImportOutcome::there_otherwise;
   if (!answer) return answer.error();
   return answer->repeated ? ImportOutcome::already_there : ImportOutcome::imported;
+}
+
+bool was_there(const Result<ImportOutcome>& outcome) {
+  return outcome &&
+         (*outcome == ImportOutcome::already_there || *outcome == ImportOutcome::there_otherwise);
 }
 
 }  // namespace
 
 Result<std::vector<Result<ImportOutcome>>> ClientTarget::submit(std::span<const ImportTask> tasks) {
-  const Result<Answers> submitted = submit_open(*client_, tasks);
-  if (!submitted) return submitted.error();
-  const Result<Answers> recorded = record_finished(*client_, tasks);
-  if (!recorded) return recorded.error();
+  std::vector<RecordedTask> recorded;
+  recorded.reserve(tasks.size());
+  for (const ImportTask& task : tasks) recorded.push_back({task.spec, task.result, {}});
+  const Result<std::vector<Result<Submitted>>> answers = client_->record(recorded);
+  if (!answers) return answers.error();
 
   std::vector<Result<ImportOutcome>> outcomes;
   outcomes.reserve(tasks.size());
-  auto of_open = submitted->begin();
-  auto of_finished = recorded->begin();
-  for (const ImportTask& task : tasks) {
-    outcomes.push_back(outcome_of(task.result ? *of_finished++ : *of_open++));
-  }
+  for (const Result<Submitted>& answer : *answers) outcomes.push_back(outcome_of(answer));
   if (Result<void> completed = complete(tasks, outcomes); !completed) return completed.error();
   return outcomes;
 }
@@ -55,8 +39,7 @@ Result<void> ClientTarget::complete(std::span<const ImportTask> tasks,
   std::vector<std::size_t> places;
   std::vector<Completion> completions;
   for (std::size_t i = 0; i < tasks.size(); ++i) {
-    const bool known = outcomes[i] && *outcomes[i] == ImportOutcome::already_there;
-    if (!known || !tasks[i].result) continue;
+    if (!was_there(outcomes[i]) || !tasks[i].result) continue;
     places.push_back(i);
     completions.push_back({tasks[i].spec.id, *tasks[i].result, {}});
   }

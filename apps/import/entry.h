@@ -10,7 +10,6 @@
 
 namespace jack::app {
 
-// Part of the ids of imported tasks: never rename what name_of() gives.
 enum class FileKind : std::uint8_t {
   tasks,        // tasks.json: an array of tasks
   agent_tasks,  // agent_tasks.json: an object, agent → array of tasks

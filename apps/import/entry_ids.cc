@@ -16,14 +16,8 @@ namespace {
 // Entries without a date count as made then.
 constexpr WallTime kNoDate{std::chrono::sys_days{std::chrono::year{2020} / 1 / 1}};
 
-std::string_view name_of(FileKind kind) {
-  switch (kind) {
-    case FileKind::tasks: return "tasks";
-    case FileKind::agent_tasks: return "agent_tasks";
-    case FileKind::mailbox: return "mailbox";
-  }
-  return {};
-}
+// A message is no task, even if somebody was also given its text to do.
+std::string_view name_of(FileKind kind) { return kind == FileKind::mailbox ? "message" : "task"; }
 
 WallTime time_of(const Entry& entry) {
   return std::clamp(entry.time.value_or(kNoDate) - kImportedIdsBack, WallTime{},
@@ -32,7 +26,7 @@ WallTime time_of(const Entry& entry) {
 
 }  // namespace
 
-std::vector<TaskId> ids_of(const ParsedFile& file, std::string_view file_name) {
+std::vector<TaskId> ids_of(const ParsedFile& file) {
   std::vector<TaskId> ids;
   ids.reserve(file.entries.size());
   std::map<std::pair<std::uint64_t, std::uint64_t>, std::uint64_t> seen;
@@ -41,10 +35,8 @@ std::vector<TaskId> ids_of(const ParsedFile& file, std::string_view file_name) {
     facts.clear();
     Packer(facts)
         .text(name_of(file.kind))
-        .text(file_name)
         .text(entry.agent)
         .text(entry.from)
-        .text(entry.id)
         .text(entry.created)
         .text(entry.text);
     const XXH128_hash_t content = XXH3_128bits(facts.data(), facts.size());

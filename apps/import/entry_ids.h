@@ -2,7 +2,6 @@
 // or going on after a crash, submits the same tasks.
 #pragma once
 
-#include <string_view>
 #include <vector>
 
 #include <jack_engine/id.h>
@@ -19,10 +18,16 @@ inline constexpr std::chrono::days kImportedIdsBack{10'957};  // 30 years: 2000 
 // No imported task has an id of this time or later.
 inline constexpr WallTime kImportedIdsEnd{std::chrono::days{40 * 365 + 10}};  // 2010-01-01
 
-// One per entry, all different. They depend on the kind and the name of the file, but not on its
-// folder; on agent, sender, old id, date and text of the entry, but not on whether it is completed;
-// and on how many such entries stand before it in the file. So they stay when entries are added
-// behind, and when the folder is moved. Part of the formats: never change.
-std::vector<TaskId> ids_of(const ParsedFile& file, std::string_view file_name);
+// One per entry, all different. They depend on agent, sender, date and text of the entry, on how
+// many such entries stand before it in the file, and on whether it is a task or a message. So they
+// stay when entries are added behind, when files are moved or renamed, and when a task is
+// completed.
+//
+// The earlier server kept a task that was assigned twice: in the list of all tasks and in that of
+// its agent. Both entries have the same id here, whichever of them is seen first. The id that the
+// old server gave is no part of it, because older entries have it in one of the files at most.
+//
+// Part of the formats: never change.
+std::vector<TaskId> ids_of(const ParsedFile& file);
 
 }  // namespace jack::app

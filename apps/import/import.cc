@@ -61,7 +61,7 @@ PlannedFile read_and_plan(const std::string& path, const Destinations& destinati
 std::vector<PlannedFile> plan_all(const InputFiles& found, const Destinations& destinations) {
   std::vector<PlannedFile> files;
   for (const std::string& path : found.paths) files.push_back(read_and_plan(path, destinations));
-  drop_twins(files);
+  merge_twins(files);
   return files;
 }
 
@@ -152,8 +152,10 @@ Command import_command() {
       .argument(
           "PATH", flags->paths,
           "tasks.json, agent_tasks.json, a mailbox FROM-to-TO.md, or a folder with such files")
-      .option("--map", "AGENT=QUEUE", flags->queues,
-              "the queue of an agent (default: its name); may be given several times")
+      .option(
+          "--map", "AGENT=QUEUE", flags->queues,
+          "another queue for an agent (default: its name, with - for what a queue's name cannot "
+          "have); may be given several times")
       .option("--inbox", "QUEUE", flags->inbox,
               "the queue of tasks that are assigned to nobody (default: inbox)")
       .flag("--dry-run", flags->dry_run, "show what would be imported; needs no engine")
@@ -165,10 +167,13 @@ Command import_command() {
       .details(
           "What cannot be read is reported with file and line, and the rest is imported. Import "
           "agent_tasks.json together with tasks.json: a task that is in both is one task.")
+      .details(
+          "An agent that gets another queue by --map has that name from then on: the routes of the "
+          "earlier server list its tasks under the new name, and no longer under the old one.")
       .example("jack import shared --dry-run", "shows what is in the folder")
       .example("jack import shared", "imports all of it")
       .example("jack import shared --map 'Claude Code=claude' --inbox triage",
-               "gives queues names of your own")
+               "renames an agent, for the old routes too, and the queue of nobody's tasks")
       .status(ExitStatus::done, "all was imported, or was there already")
       .status(ExitStatus::usage, "the command line is wrong, or a PATH is not there")
       .status(ExitStatus::refused, "the engine is full; the same command later goes on")

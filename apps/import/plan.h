@@ -32,6 +32,7 @@ struct PlannedTask {
   Entry entry;
   TaskId id;
   std::string queue;
+  bool keeps_name = false;  // the queue cannot have its agent's name, which a header has then
 };
 
 struct PlannedFile {
@@ -44,20 +45,20 @@ struct PlannedFile {
 
 // Where the entries go.
 struct Destinations {
-  std::map<std::string, std::string> queues;  // agent → queue, where it is not the agent's name
+  std::map<std::string, std::string> queues;  // agent → queue, of those to be renamed
   std::string inbox = "inbox";                // for those that are nobody's
 };
 
-// Takes the entries over, each with its id and queue. Those of an agent whose name cannot be that
-// of a queue, and which no destination is given for, are left out, with one problem for the agent.
+// Takes the entries over, each with its id and the queue that the old routes have for its agent,
+// unless another is given. Where there is neither, they are left out, with one problem for the
+// agent.
 PlannedFile plan(ParsedFile file, std::string path, const Destinations& destinations);
 
-// The earlier server kept a task that was assigned twice: in the list of all tasks and in that of
-// its agent, which alone knows what became of it. Where both are imported, the former counts as
-// already there. They are the same if agent and text are, and the id, or where there is none the
-// date.
-void drop_twins(std::vector<PlannedFile>& files);
+// Leaves one of several entries that are the same task: that of an agent's own list where there is
+// one, or the first. It has its response, and its old id, from any of them. The others count as
+// already there.
+void merge_twins(std::vector<PlannedFile>& files);
 
-ImportTask task_of(const PlannedTask& planned, std::string_view path);
+ImportTask task_of(const PlannedTask& planned);
 
 }  // namespace jack::app

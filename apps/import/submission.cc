@@ -12,12 +12,30 @@ std::size_t bytes_of(const Entry& entry) {
   return entry.text.size() + entry.response.value_or("").size();
 }
 
+// A task to be submitted, and the file that its outcome counts for.
+struct Next {
+  PlannedFile* file = nullptr;
+  const PlannedTask* task = nullptr;
+};
+
+// By date, and otherwise as they stand.
+std::vector<Next> in_order(std::vector<PlannedFile>& files) {
+  std::vector<Next> order;
+  order.reserve(count_tasks(files));
+  for (PlannedFile& file : files) {
+    for (const PlannedTask& task : file.tasks) order.push_back({&file, &task});
+  }
+  std::ranges::stable_sort(
+      order, {}, [](const Next& next) { return next.task->entry.time.value_or(WallTime::min()); });
+  return order;
+}
+
 // How many of these fit into one batch, at least one.
-std::size_t batch_of(std::span<const PlannedTask> tasks) {
+std::size_t batch_of(std::span<const Next> tasks) {
   std::size_t count = 0;
   std::size_t bytes = 0;
   while (count < tasks.size() && count < kImportBatchTasks) {
-    bytes += bytes_of(tasks[count].entry);
+    bytes += bytes_of(tasks[count].task->entry);
     if (count > 0 && bytes > kImportBatchBytes) break;
     ++count;
   }
@@ -30,26 +48,15 @@ bool is_about_the_task(Code code) {
          code == Code::failed_precondition;
 }
 
-class FileSubmission {
+class Submission {
  public:
-  FileSubmission(PlannedFile& file, ImportTarget& target, std::atomic<std::uint64_t>& done)
-      : file_(file), target_(target), done_(done) {}
+  Submission(ImportTarget& target, std::atomic<std::uint64_t>& done)
+      : target_(target), done_(done) {}
 
-  Result<void> run() {
-    std::span<const PlannedTask> rest = file_.tasks;
-    while (!rest.empty()) {
-      const std::size_t count = batch_of(rest);
-      if (Result<void> sent = submit(rest.first(count)); !sent) return sent;
-      rest = rest.subspan(count);
-    }
-    return {};
-  }
-
- private:
-  Result<void> submit(std::span<const PlannedTask> batch) {
+  Result<void> submit(std::span<const Next> batch) {
     std::vector<ImportTask> tasks;
     tasks.reserve(batch.size());
-    for (const PlannedTask& planned : batch) tasks.push_back(task_of(planned, file_.path));
+    for (const Next& next : batch) tasks.push_back(task_of(*next.task));
     const Result<std::vector<Result<ImportOutcome>>> outcomes = target_.submit(tasks);
     if (!outcomes) return note_refusal_of_all(batch, outcomes.error());
     std::optional<Error> stop;
@@ -67,15 +74,22 @@ class FileSubmission {
     return {};
   }
 
-  void count(const PlannedTask& task, ImportOutcome outcome) {
+ private:
+  void count(const Next& next, ImportOutcome outcome) {
+    ImportCounts& counts = next.file->counts;
     const bool is_new = outcome == ImportOutcome::imported;
-    ++(is_new ? file_.counts.imported : file_.counts.already_there);
-    const bool is_done = is_new && task.entry.response;
-    if (is_done || outcome == ImportOutcome::completed) ++file_.counts.completed;
+    ++(is_new ? counts.imported : counts.already_there);
+    const bool is_done = is_new && next.task->entry.response;
+    if (is_done || outcome == ImportOutcome::completed) ++counts.completed;
+    if (outcome != ImportOutcome::there_otherwise) return;
+    next.file->problems.push_back({next.task->entry.line, 0,
+                                   "was imported before, to another queue or with another id of "
+                                   "before, and stays so",
+                                   false});
   }
 
   // It is about the task where that alone is more than a request may have.
-  Result<void> note_refusal_of_all(std::span<const PlannedTask> batch, const Error& error) {
+  Result<void> note_refusal_of_all(std::span<const Next> batch, const Error& error) {
     if (batch.size() > 1 || error.code != Code::payload_too_large) return error;
     note_refusal(batch[0], error);
     ++done_;
@@ -83,24 +97,17 @@ class FileSubmission {
   }
 
   // False where the refusal is not about this task.
-  bool note_refusal(const PlannedTask& task, const Error& error) {
-    if (error.code == Code::already_exists) {
-      // The id follows from the entry, so it is the same, but for where it goes.
-      ++file_.counts.already_there;
-      file_.problems.push_back(
-          {task.entry.line, 0, "was imported before, to another queue, and stays there", false});
-      return true;
-    }
+  bool note_refusal(const Next& next, const Error& error) {
     if (!is_about_the_task(error.code)) return false;
-    ++file_.counts.left_out;
+    ++next.file->counts.left_out;
     const std::string_view about = error.code == Code::failed_precondition
                                        ? "left out: completed since it was imported, but "
                                        : "left out: ";
-    file_.problems.push_back({task.entry.line, 0, fmt::format("{}{}", about, error.message), true});
+    next.file->problems.push_back(
+        {next.task->entry.line, 0, fmt::format("{}{}", about, error.message), true});
     return true;
   }
 
-  PlannedFile& file_;
   ImportTarget& target_;
   std::atomic<std::uint64_t>& done_;
 };
@@ -109,8 +116,12 @@ class FileSubmission {
 
 Result<void> submit_all(std::vector<PlannedFile>& files, ImportTarget& target,
                         std::atomic<std::uint64_t>& done) {
-  for (PlannedFile& file : files) {
-    if (Result<void> sent = FileSubmission(file, target, done).run(); !sent) return sent;
+  Submission submission(target, done);
+  const std::vector<Next> order = in_order(files);
+  for (std::span<const Next> rest = order; !rest.empty();) {
+    const std::size_t count = batch_of(rest);
+    if (Result<void> sent = submission.submit(rest.first(count)); !sent) return sent;
+    rest = rest.subspan(count);
   }
   return {};
 }

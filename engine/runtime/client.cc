@@ -135,7 +135,7 @@ namespace {
 // Tasks on their way into one request: their specs encoded one behind the other.
 class NewTasks {
  public:
-  void add(const TaskSpec& spec, const FinishedTask* finished) {
+  void add(const TaskSpec& spec, const RecordedTask* recorded) {
     ids_.push_back(spec.id.empty() ? new_task_id() : spec.id);
     if (spec.id.empty()) {
       TaskSpec named = spec;
@@ -145,7 +145,7 @@ class NewTasks {
       encode(spec, encoded_);
     }
     ends_.push_back(encoded_.size());
-    finished_.push_back(finished);
+    recorded_.push_back(recorded);
   }
 
   std::string request(wire::Correlation correlation) const {
@@ -154,9 +154,9 @@ class NewTasks {
     std::size_t begin = 0;
     for (std::size_t i = 0; i < ids_.size(); ++i) {
       wire::NewTask task(std::string_view(encoded_).substr(begin, ends_[i] - begin));
-      if (finished_[i] != nullptr) {
-        task.result = finished_[i]->result;
-        task.content_type = finished_[i]->content_type;
+      if (recorded_[i] != nullptr && recorded_[i]->result) {
+        task.result = *recorded_[i]->result;
+        task.content_type = recorded_[i]->content_type;
       }
       submit.tasks.push_back(std::move(task));
       begin = ends_[i];
@@ -184,7 +184,7 @@ class NewTasks {
   std::string encoded_;
   std::vector<TaskId> ids_;
   std::vector<std::size_t> ends_;
-  std::vector<const FinishedTask*> finished_;
+  std::vector<const RecordedTask*> recorded_;
 };
 
 }  // namespace
@@ -196,9 +196,9 @@ Result<std::vector<Result<Submitted>>> Client::submit(std::span<const TaskSpec> 
       impl_->call([&](wire::Correlation correlation) { return tasks.request(correlation); })));
 }
 
-Result<std::vector<Result<Submitted>>> Client::record(std::span<const FinishedTask> finished) {
+Result<std::vector<Result<Submitted>>> Client::record(std::span<const RecordedTask> recorded) {
   NewTasks tasks;
-  for (const FinishedTask& task : finished) tasks.add(task.spec, &task);
+  for (const RecordedTask& task : recorded) tasks.add(task.spec, &task);
   return tasks.outcomes(expect<wire::Done>(
       impl_->call([&](wire::Correlation correlation) { return tasks.request(correlation); })));
 }

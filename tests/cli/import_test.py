@@ -8,6 +8,8 @@ import os
 import pty
 import shutil
 import time
+import urllib.parse
+import urllib.request
 
 from support import JACK, JackTest, main
 
@@ -131,9 +133,7 @@ class ToEngine(Import):
         self.assertEqual(sorted(each["payload"] for each in inbox), sorted(texts))
         self.assertEqual({each["state"] for each in inbox}, {"queued"})
         [of_ada] = self.tasks("ada")
-        self.assertEqual(
-            of_ada["headers"],
-            {"import-file": "tasks.json", "import-id": "7", "import-created": CREATED})
+        self.assertEqual(of_ada["headers"], {"import-id": "7", "import-created": CREATED})
         # Escaped or as they are, with or without marks and line ends of Windows.
         (self.folder / "shared/tasks.json").write_bytes(
             b"\xef\xbb\xbf" + json.dumps(
@@ -245,20 +245,62 @@ class ToEngine(Import):
         self.assertEqual(self.by_text("ada").keys(), {"c"})
 
     def test_agents_get_queues_of_other_names(self):
-        self.write("tasks.json", [task("a"), task("b", assigned_to="Claude Code"),
+        long = "x" * 129
+        self.write("tasks.json", [task("a"), task("b", assigned_to=long),
                                   task("c", assigned_to="Bob B.")])
         complaints = self.complaints("shared", "--map", "Bob B.=bob", "--inbox", "triage")
-        self.assertIn("--map 'Claude Code=Claude-Code'", complaints)
-        self.assertEqual(len(self.tasks("bob")), 1)
+        self.assertIn("shared/tasks.json:1: left out: no queue can be named for", complaints)
+        self.assertIn("--map AGENT=QUEUE", complaints)
+        [of_bob] = self.tasks("bob")
+        self.assertEqual(of_bob["headers"], {"import-created": CREATED})
         self.assertEqual(len(self.tasks("triage")), 1)
         self.assertEqual(
-            self.counts("shared", "--map", "Bob B.=bob", "--inbox", "triage", "--map", "Claude Code=cc"),
+            self.counts("shared", "--map", "Bob B.=bob", "--inbox", "triage", "--map", f"{long}=x"),
             NEW | {"imported": 1, "already_there": 2})
         # A task stays where it is.
-        complaints = self.complaints("shared", "--map", "Bob B.=b", "--map", "Claude Code=cc",
-                                     status=0)
+        complaints = self.complaints("shared", "--map", "Bob B.=b", "--map", f"{long}=x", status=0)
         self.assertIn("shared/tasks.json:1: was imported before, to another queue", complaints)
         self.assertEqual(len(self.tasks()), 3)
+
+    # Where each file gave its tasks ids of its own, they came in once more with every file.
+    def test_a_task_is_one_task_whichever_file_is_seen_first(self):
+        to_ada = {"assigned_to": "ada"}
+        both = [task("a", **to_ada), task("b", id=2, **to_ada), task("b", id=3, **to_ada)]
+        of_ada = [task("a", id=1), task("b", id=2), task("b", id=3), task("c", id=4)]
+        all_tasks = self.write("tasks.json", [*both, task("c", id=4, **to_ada), task("a")])
+        agents = json.dumps({"ada": of_ada}, indent=1)
+        self.write("agent_tasks.json", agents[: agents.index('"c"')])  # cut off
+        self.complaints("shared")
+        self.assertEqual(len(self.tasks("ada")), 4)
+
+        self.write("agent_tasks.json", agents)
+
+        self.assertEqual(self.counts(), NEW | {"already_there": 9})
+        self.assertEqual(self.counts(all_tasks), NEW | {"already_there": 5})
+        self.assertEqual(self.counts("shared/agent_tasks.json"), NEW | {"already_there": 4})
+        self.assertEqual(len(self.tasks("ada")), 4)
+        self.assertEqual(len(self.tasks("inbox")), 1)  # nobody's, even if an agent has one like it
+
+    def test_a_task_that_was_seen_in_the_list_of_all_is_completed_by_its_agents_list(self):
+        path = self.write("tasks.json", [task("a", id=1, assigned_to="ada"),
+                                         task("b", assigned_to="ada"), task("c", assigned_to="ada")])
+        self.assertEqual(self.counts(path), NEW | {"imported": 3})
+        done = {"status": "completed", "response": "theirs"}
+        self.write("agent_tasks.json", {"ada": [
+            task("a", id=1, **done), task("b", id=2, **done), task("c", id=3)]}, indent=0)
+
+        ended = self.run_jack("import", "shared", "--json")
+
+        self.assertEqual(ended.returncode, 0, ended.stderr.decode())
+        self.assertEqual(json.loads(ended.stdout)["total"],
+                         NEW | {"already_there": 6, "completed": 2})
+        tasks = self.by_text("ada")
+        self.assertEqual({text: each["state"] for text, each in tasks.items()},
+                         {"a": "succeeded", "b": "succeeded", "c": "queued"})
+        self.assertEqual(self.jack("result", tasks["b"]["id"]), "theirs")
+        self.assertEqual(self.counts(), NEW | {"already_there": 6})
+        self.work("ada", "cat >> ran")
+        self.assertEqual((self.folder / "ran").read_text(), "c")
 
     def test_of_a_file_that_is_cut_off_the_whole_entries_are_imported(self):
         whole = json.dumps([task(f"task {number}") for number in range(100)], indent=1)
@@ -298,6 +340,44 @@ class ToEngine(Import):
         except OSError:  # how Linux says that the other end is closed
             pass
         self.assertIn("importing", shown.decode())
+
+
+class OverHttp(Import):
+    """What the routes of the earlier server say after an import."""
+
+    def setUp(self):
+        super().setUp()
+        self.url = json.loads(self.serve("--http", "127.0.0.1:0", "--json").ready)["http"][0]
+
+    def get(self, path):
+        with urllib.request.urlopen(urllib.parse.urljoin(self.url, path)) as answer:
+            return json.loads(answer.read())
+
+    def test_tasks_are_listed_newest_first(self):
+        def made(day, **more):
+            return {"task": f"{day}", "created": f"2025-07-{day:02}T12:00:00Z"} | more
+
+        done = {"status": "completed"}
+        self.write("agent_tasks.json", {"bob": [made(2), made(5, **done)],
+                                        "ada": [made(1, **done), made(4), made(7, **done)]})
+        self.write("tasks.json", [made(3), made(6), {"task": "undated"}])
+        self.write("eve-to-ada.md", "2025-07-08T12:00:00Z - 8")
+        self.counts()
+        listed = [each["task"] for each in self.get("/tasks")]
+        self.assertEqual(listed, [*"87654321", "undated"])
+
+    def test_an_agent_of_any_name_finds_its_tasks_unless_it_was_renamed(self):
+        self.write("agent_tasks.json", {
+            name: [task(f"for {name}")] for name in ("Ünï", "Claude Code", "Bob B.", "***")})
+        self.assertEqual(self.counts("shared", "--map", "Bob B.=bob"), NEW | {"imported": 4})
+        for name in ("Ünï", "Claude Code", "***"):
+            [found] = self.get(f"/agent/{urllib.parse.quote(name)}/tasks")
+            self.assertEqual((found["task"], found["assigned_to"]), (f"for {name}", name))
+        [of_bob] = self.get("/agent/bob/tasks")
+        self.assertEqual((of_bob["task"], of_bob["assigned_to"]), ("for Bob B.", "bob"))
+        self.assertEqual(self.get("/agent/Bob%20B./tasks"), [])
+        self.assertEqual({each["assigned_to"] for each in self.get("/tasks")},
+                         {"Ünï", "Claude Code", "***", "bob"})
 
 
 class Large(Import):

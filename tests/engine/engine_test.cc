@@ -77,10 +77,15 @@ TEST_CASE("a client completes a task that nobody holds, and no other") {
   CHECK(result.result == "done");
   CHECK(result.content_type == "text/plain");
 
-  FinishedTask finished{spec_for("mail"), "done", {}};
-  finished.spec.id = new_task_id();
-  REQUIRE(client.record({&finished, 1}).value().at(0).has_value());
-  const std::vector<Completion> again = {{finished.spec.id, "done", {}}, {task, "other", {}}};
+  const std::vector<RecordedTask> kept_elsewhere = {{spec_for("mail"), "done", {}},
+                                                    {spec_for("mail"), std::nullopt, {}}};
+  const auto recorded = client.record(kept_elsewhere).value();
+  const TaskId finished = recorded.at(0).value().id;
+  const Task open = client.get(recorded.at(1).value().id).value();
+  CHECK(open.status.state == TaskState::queued);
+  CHECK(open.status.serial == client.get(finished).value().status.serial + 1);
+  REQUIRE(client.cancel(open.spec.id));
+  const std::vector<Completion> again = {{finished, "done", {}}, {task, "other", {}}};
   const auto outcomes = client.complete(again).value();
   CHECK(outcomes.at(0).value().repeated);
   CHECK(outcomes.at(1).error().code == Code::failed_precondition);

@@ -30,7 +30,7 @@ void check(const ParsedFile& file, std::string_view bytes) {
     JACK_ASSERT(is_fit(entry) && entry.line >= line && entry.line <= lines);
     line = entry.line;
   }
-  const std::vector<TaskId> ids = app::ids_of(file, "name");
+  const std::vector<TaskId> ids = app::ids_of(file);
   JACK_ASSERT(std::set(ids.begin(), ids.end()).size() == ids.size());
 }
 

@@ -73,11 +73,11 @@ struct Submitted {
   bool repeated = false;  // it was there already, and stays as it was
 };
 
-// A task that was done elsewhere. Dates and delays in its spec do not count any more.
-struct FinishedTask {
+// A task that was kept elsewhere. Once it is done, dates and delays in its spec do not count.
+struct RecordedTask {
   TaskSpec spec;
-  std::string result;        // at most Limits::result_bytes_max
-  std::string content_type;  // of the result; at most kShortTextBytesMax
+  std::optional<std::string> result;  // it is done; at most Limits::result_bytes_max
+  std::string content_type;           // of the result; at most kShortTextBytesMax
 };
 
 // What has become elsewhere of a task that is here.
@@ -135,11 +135,11 @@ class Client {
   //         payload_too_large  more than one entry takes
   Result<std::vector<Result<Submitted>>> submit(std::span<const TaskSpec> specs);
 
-  // The same for tasks that are done, within the same bounds, results included: each is kept as
-  // succeeded at once and handed out to nobody. A reply that it asks for is made; limits on
+  // The same where some are done, within the same bounds, results included: each of those is kept
+  // as succeeded at once and handed out to nobody. A reply that it asks for is made; limits on
   // unfinished tasks do not apply. A repeat is told by the spec alone: a task that is there already
   // keeps the result that it has, or has none yet.
-  Result<std::vector<Result<Submitted>>> record(std::span<const FinishedTask> tasks);
+  Result<std::vector<Result<Submitted>>> record(std::span<const RecordedTask> tasks);
 
   // The terminal outcome, waited for. A timeout of zero asks without waiting.
   // Errors: not_found, timed_out
