@@ -436,7 +436,7 @@ TEST_CASE("a worker told to do so many tasks takes another for one lost or given
                   }).value();
   CHECK(stage.begin() == 2);
   stage.deliver({1, 2});
-  for (const std::uint64_t token : {2, 1}) {
+  for (const std::uint64_t token : {2U, 1U}) {
     const auto settle = stage.engine->take<wire::Settle>();
     REQUIRE(settle.items.size() == 1);
     CHECK(settle.items[0].token == LeaseToken{token});
