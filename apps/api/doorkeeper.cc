@@ -35,11 +35,6 @@ const std::string* presented_key(const http::Request& request, std::string& scra
   return &scratch;
 }
 
-bool has_api_keys(const wire::KeyTable& table) {
-  return std::any_of(table.keys().begin(), table.keys().end(),
-                     [](const wire::Key& key) { return key.kind == wire::KeyKind::api; });
-}
-
 }  // namespace
 
 Doorkeeper::Doorkeeper(DoorkeeperOptions options, std::shared_ptr<wire::KeyRing> keys,
@@ -66,8 +61,12 @@ http::Admission Doorkeeper::admit(const http::Request& request) {
 }
 
 // Once there are keys they are needed, also while the list cannot be read or all are revoked.
+bool Doorkeeper::needs_key() {
+  return options_.keys_required || !keys_->surely_has_no(wire::KeyKind::api);
+}
+
 Result<std::string> Doorkeeper::principal_of(const http::Request& request) {
-  if (!options_.keys_required && !has_api_keys(*keys_->last_table())) return std::string();
+  if (!needs_key()) return std::string();
   std::string scratch;
   const std::string* const presented = presented_key(request, scratch);
   if (presented == nullptr) return Error{Code::unauthenticated, "API key required"};

@@ -38,6 +38,9 @@ class Doorkeeper {
   // to all, so that what watches this server needs no key. Sets the key's name as the principal.
   http::Admission admit(const http::Request& request);
 
+  // Whether nobody is let in without a key, as things are now.
+  bool needs_key();
+
  private:
   using Clock = std::chrono::steady_clock;
 

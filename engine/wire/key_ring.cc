@@ -1,5 +1,6 @@
 #include "engine/wire/key_ring.h"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -133,6 +134,13 @@ std::shared_ptr<const KeyTable> KeyRing::last_table() {
   return last_table_;
 }
 
+bool KeyRing::surely_has_no(KeyKind kind) {
+  static_cast<void>(table());
+  const std::lock_guard lock(mutex_);
+  return !is_unknown_ && std::none_of(last_table_->keys().begin(), last_table_->keys().end(),
+                                      [kind](const Key& key) { return key.kind == kind; });
+}
+
 bool KeyRing::is_to_be_read(const FileState& state) const {
   if (may_have_changed_ || read_state_ != state) return true;
   // It may have failed for want of a descriptor, which says nothing about the file.
@@ -161,9 +169,14 @@ void KeyRing::read(const FileState& state) {
     told_of_.reset();
     table_ = std::make_shared<const KeyTable>(std::move(read->table));
     // Many programs empty a file before they write it.
-    if (!read->text.empty()) last_table_ = table_;
+    if (!read->text.empty()) {
+      last_table_ = table_;
+      was_read_ = true;
+      is_unknown_ = false;
+    }
     return;
   }
+  if (!was_read_ && read.error().code != Code::not_found) is_unknown_ = true;
   table_ = std::make_shared<const KeyTable>();
   if (told_of_ == state) return;
   told_of_ = state;

@@ -72,6 +72,11 @@ class KeyRing {
   // before. A list that is amended by hand would else end all sessions between two key strokes.
   std::shared_ptr<const KeyTable> last_table();
 
+  // Whether it is known that last_table() has no key of this kind, so that none is needed where
+  // that is the rule. A list that is there and has never been read since the ring was made may have
+  // one.
+  bool surely_has_no(KeyKind kind);
+
  private:
   // What tells one state of a file from the next. All zero for one that is not there.
   struct FileState {
@@ -102,6 +107,9 @@ class KeyRing {
   // The file had changed so lately when it was read that its next change may bear the same time.
   bool may_have_changed_ JACK_GUARDED_BY(mutex_) = false;
   bool has_failed_ JACK_GUARDED_BY(mutex_) = false;
+  // There was a list, and none could be read so far: last_table_ is no list but for want of one.
+  bool is_unknown_ JACK_GUARDED_BY(mutex_) = false;
+  bool was_read_ JACK_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace jack::wire

@@ -262,6 +262,38 @@ def test_after_the_last_key_was_revoked_nobody_is_let_in(own_server, own_api):
     refused(own_api.another(X_API_Key=key).get("/v1/engine"), 401, "unauthenticated")
 
 
+@pytest.mark.parametrize("spoil", ["a line that is none", "a file that is none"])
+def test_a_server_that_starts_with_a_list_it_cannot_read_lets_nobody_in(
+    idle_server, document, queue, spoil
+):
+    key = idle_server.new_key("ada")
+    allowed = idle_server.data_dir / "keys" / "allowed"
+    good = allowed.read_bytes()
+    if spoil == "a line that is none":
+        allowed.write_bytes(good + b"not a line\n")
+    else:
+        allowed.unlink()
+        allowed.mkdir()
+    idle_server.start()
+    nobody = Client(idle_server, document)
+    ada = nobody.another(X_API_Key=key)
+
+    for client in (nobody, ada):
+        refused(client.get("/v1/engine"), 401, "unauthenticated")
+        refused(client.post(f"/v1/queues/{queue}/tasks", {}), 401, "unauthenticated")
+    assert "nobody is let in until this is mended" in idle_server.log.read_text()
+
+    if allowed.is_dir():
+        allowed.rmdir()
+        refused(nobody.get("/v1/engine"), 401, "unauthenticated")
+    mended = allowed.with_suffix(".mended")
+    mended.write_bytes(good)
+    mended.chmod(0o600)
+    mended.replace(allowed)
+    ada.submit(queue)
+    refused(nobody.get("/v1/engine"), 401, "unauthenticated")
+
+
 def test_a_stream_ends_with_a_reason_when_its_key_is_revoked(own_server, own_api):
     reader = own_api.another(X_API_Key=own_server.new_key("reader", "--scope", "read"))
     with EventStream(reader) as stream:

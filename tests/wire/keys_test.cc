@@ -415,6 +415,44 @@ TEST_CASE("for those who are in, a ring has the last list that could be read") {
   CHECK(ring.last_table()->keys().empty());
 }
 
+// Else a file that cannot be read at the start would let everybody in.
+TEST_CASE("a ring has surely no keys only where it knows its list") {
+  Folder folder;
+  const std::string path = folder / "allowed";
+  const auto write = [&path](const std::string& text) { std::ofstream(path) << text; };
+  const auto has_none = [](KeyRing& ring) {
+    const bool none = ring.surely_has_no(KeyKind::api);
+    CHECK(ring.surely_has_no(KeyKind::api) == none);
+    return none;
+  };
+
+  KeyRing ring(path);
+  CHECK(has_none(ring));  // nobody has made one
+  write("not a line\n");
+  CHECK_FALSE(has_none(ring));
+  write("");
+  CHECK_FALSE(has_none(ring));  // as an editor leaves it between two steps
+  std::filesystem::remove(path);
+  CHECK_FALSE(has_none(ring));
+  REQUIRE(add_key(path, curve_key("ada")).has_value());
+  CHECK(has_none(ring));
+  CHECK_FALSE(ring.surely_has_no(KeyKind::curve));
+  REQUIRE(add_key(path, api_key("bob", "00000bob")).has_value());
+  CHECK_FALSE(has_none(ring));
+
+  write("not a line\n");
+  KeyRing begun_without(path);
+  CHECK_FALSE(has_none(begun_without));
+  CHECK(begun_without.last_table()->keys().empty());
+  std::filesystem::remove(path);
+  std::filesystem::create_directory(path);
+  KeyRing begun_with_a_folder(path);
+  CHECK_FALSE(has_none(begun_with_a_folder));
+  std::filesystem::remove(path);
+  write("# nobody\n");
+  CHECK(has_none(begun_with_a_folder));
+}
+
 TEST_CASE("threads may ask a ring at once") {
   Folder folder;
   const std::string path = folder / "allowed";
