@@ -102,7 +102,7 @@ Claims::Subscription& Claims::subscription_for(const std::string& queue, Duratio
 void Claims::claim(ClaimRequest request, http::Responder to) {
   Subscription& subscription = subscription_for(request.queue, request.lease);
   const auto claim =
-      std::make_shared<Claim>(Claim{std::move(request), to, {}, {}, 0, false, false, false});
+      std::make_shared<Claim>(Claim{std::move(request), to, {}, {}, 0, false, false, false, false});
   claim->until = Clock::now() + claim->request.wait;
   subscription.claims.push_back(claim);
   const std::uint32_t number = subscription.number;
@@ -114,6 +114,8 @@ void Claims::claim(ClaimRequest request, http::Responder to) {
                 // What was queued has been assigned by now, and is told next.
                 if (claim->request.wait == Duration{0} || claim->abandoned) {
                   withdraw(subscriptions_.at(number), claim);
+                } else {
+                  end_on_time(number, claim);
                 }
               });
   const std::weak_ptr<Claim> weak = claim;
@@ -172,6 +174,21 @@ void Claims::on_deliver(const wire::Deliver& deliver) {
       withdraw(found->second, claim);
     }
   }
+}
+
+// Where its wait is over before the next tick. A timer for each wait from its beginning on would
+// outlive those that end early.
+void Claims::end_on_time(std::uint32_t number, const ClaimPointer& claim) {
+  const auto left = claim->until - Clock::now();
+  if (claim->timed || !claim->opened || claim->withdrawn || left > kTick) return;
+  claim->timed = true;
+  const auto end = [this, number, weak = std::weak_ptr<Claim>(claim)] {
+    const ClaimPointer waiting = weak.lock();
+    if (!waiting) return;
+    const auto found = subscriptions_.find(number);
+    if (found != subscriptions_.end()) withdraw(found->second, waiting);
+  };
+  call_after(std::max(std::chrono::ceil<std::chrono::milliseconds>(left), {}), end);
 }
 
 // What is under way already when the engine hears of it still comes, before its answer.
@@ -303,13 +320,21 @@ void Claims::resume(const Lease& lease, const std::string& queue, std::function<
       });
 }
 
+void Claims::refuse_all(const Error& error) {
+  for (auto& [number, subscription] : subscriptions_) {
+    for (const ClaimPointer& claim : std::list(subscription.claims)) {
+      if (std::exchange(claim->abandoned, true)) continue;
+      refuse(claim->to, error);
+      withdraw(subscription, claim);
+    }
+  }
+}
+
 void Claims::on_time() {
   const Clock::time_point now = Clock::now();
   std::vector<std::uint32_t> unused;
   for (auto& [number, subscription] : subscriptions_) {
-    for (const ClaimPointer& claim : std::list(subscription.claims)) {
-      if (claim->opened && claim->until <= now) withdraw(subscription, claim);
-    }
+    for (const ClaimPointer& claim : std::list(subscription.claims)) end_on_time(number, claim);
     if (subscription.claims.empty() && now - subscription.used > kUnused) unused.push_back(number);
   }
   for (const std::uint32_t number : unused) {

@@ -71,8 +71,16 @@ class Claims {
   // It is about to be settled.
   void forget(LeaseToken token) { held_.erase(token.value); }
 
-  // Several times a second: ends claims whose wait is over, and what nobody has used for long.
+  // Ends all claims with this, and gives back what comes for them.
+  void refuse_all(const Error& error);
+
+  // Every kTick: ends claims whose wait is over, and what nobody has used for long.
   void on_time();
+  static constexpr std::chrono::milliseconds kTick{250};
+
+  // To be set: calls something once, after that time, so that waits end on time. It may be called
+  // when these claims are gone.
+  std::function<void(std::chrono::milliseconds, std::function<void()>)> call_after;
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -89,6 +97,7 @@ class Claims {
     std::vector<Taken> taken;
     std::uint32_t taken_late = 0;  // since its credit was withdrawn
     bool opened = false;           // the engine has its credit, and has assigned what was queued
+    bool timed = false;            // it ends before the next tick, by a timer of its own
     bool withdrawn = false;
     bool abandoned = false;  // the client has gone
   };
@@ -109,6 +118,7 @@ class Claims {
   void on_deliver(const wire::Deliver& deliver);
   void on_ended(const wire::Ended& ended);
   void on_renewed();
+  void end_on_time(std::uint32_t number, const ClaimPointer& claim);
   void withdraw(Subscription& subscription, const ClaimPointer& claim);
   void finish(std::uint32_t number, const ClaimPointer& claim, const Result<void>& outcome);
   void resume(const Lease& lease, const std::string& queue, std::function<void()> then);

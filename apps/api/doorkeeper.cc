@@ -17,11 +17,6 @@ constexpr std::array<std::string_view, 4> kOpenPaths = {"health", "healthz", "re
 // Refusals come in floods.
 constexpr std::chrono::seconds kLogEvery{10};
 
-bool is_open(const http::Request& request) {
-  return request.segments.size() == 1 && std::find(kOpenPaths.begin(), kOpenPaths.end(),
-                                                   request.segments.front()) != kOpenPaths.end();
-}
-
 // Never from the URL, which ends up in logs.
 const std::string* presented_key(const http::Request& request, std::string& scratch) {
   if (const std::string* key = request.header("x-api-key")) return key;
@@ -40,6 +35,11 @@ const std::string* presented_key(const http::Request& request, std::string& scra
 Doorkeeper::Doorkeeper(DoorkeeperOptions options, std::shared_ptr<wire::KeyRing> keys,
                        std::shared_ptr<wire::LastUsed> last_used)
     : options_(std::move(options)), keys_(std::move(keys)), last_used_(std::move(last_used)) {}
+
+bool Doorkeeper::is_open(const http::Request& request) {
+  return request.segments.size() == 1 && std::find(kOpenPaths.begin(), kOpenPaths.end(),
+                                                   request.segments.front()) != kOpenPaths.end();
+}
 
 http::Admission Doorkeeper::admit(const http::Request& request) {
   http::Admission admission = http::guard(options_.guard, request);
@@ -69,7 +69,7 @@ Result<std::string> Doorkeeper::principal_of(const http::Request& request) {
   if (!needs_key()) return std::string();
   std::string scratch;
   const std::string* const presented = presented_key(request, scratch);
-  if (presented == nullptr) return Error{Code::unauthenticated, "API key required"};
+  if (presented == nullptr) return kKeyRequired;
   const std::shared_ptr<const wire::KeyTable> table = keys_->table();
   const WallTime now = app::wall_now();
   const Result<const wire::Key*> key = app::authenticate(*table, *presented, now);

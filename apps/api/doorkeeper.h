@@ -27,6 +27,9 @@ struct DoorkeeperOptions {
   std::function<void(LogLevel, std::string_view)> log;
 };
 
+// Of who comes without a key that is let in.
+inline const Error kKeyRequired{Code::unauthenticated, "API key required"};
+
 // On the server's thread.
 class Doorkeeper {
  public:
@@ -38,7 +41,10 @@ class Doorkeeper {
   // to all, so that what watches this server needs no key. Sets the key's name as the principal.
   http::Admission admit(const http::Request& request);
 
-  // Whether nobody is let in without a key, as things are now.
+  // Whether a request of this path is let in without a key, whoever sends it.
+  static bool is_open(const http::Request& request);
+
+  // Whether nobody else is let in without a key, as things are now.
   bool needs_key();
 
  private:

@@ -50,6 +50,7 @@ void EngineSession::want_poll() {
 
 void EngineSession::poll() {
   poll_wanted_ = false;
+  if (refused_) return;  // what comes behind it would begin the session anew
   for (;;) {
     switch (link_.wait(milliseconds{0})) {
       case Link::News::nothing: return;
@@ -65,9 +66,10 @@ void EngineSession::poll() {
         if (on_renewed) on_renewed();
         break;
       case Link::News::refused:
+        refused_ = true;
         fail_all(link_.refusal());
         if (on_refused) on_refused();
-        break;
+        return;
       case Link::News::closed:
         stopped_ = true;
         fail_all(kStopped);
@@ -130,6 +132,13 @@ void EngineSession::fail(wire::Correlation correlation, const Error& error) {
   const OnReply on_reply = std::move(found->second.on_reply);
   pending_.erase(found);
   on_reply(error);
+}
+
+void EngineSession::refuse_all(const Error& error) {
+  for (auto& [correlation, pending] : std::exchange(pending_, {})) {
+    if (pending.is_watch) say(wire::Unwatch{0, correlation});
+    pending.on_reply(error);
+  }
 }
 
 void EngineSession::fail_all(const Error& error) {

@@ -71,6 +71,8 @@ class EngineSession {
 
   // Ends every request with this error.
   void fail_all(const Error& error);
+  // The same where the engine goes on to know the session: it hears which watches end.
+  void refuse_all(const Error& error);
 
   // What the engine says without being asked.
   std::function<void(const wire::Deliver&)> on_deliver;
@@ -112,6 +114,7 @@ class EngineSession {
   bool greeted_ = false;
   std::vector<std::string> before_greeting_;  // what the engine takes only after it
   bool stopped_ = false;
+  bool refused_ = false;
   Clock::time_point pinged_{};
   std::map<wire::Correlation, Pending> pending_;  // in the order in which they were asked
 };

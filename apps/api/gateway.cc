@@ -19,7 +19,9 @@ namespace {
 
 using http::Method;
 
-constexpr std::chrono::milliseconds kTick{250};
+// Who is behind a session: a key, or one of these, which are no names of keys.
+const std::string kHouse;                   // the server itself
+const std::string kNobody = "without key";  // whoever comes without a key while none is needed
 
 void answer_health(const Request&, Responder to) {
   answer(to, 200, std::move(app::Json::object().set("status", "ok")));
@@ -82,7 +84,7 @@ class Gateway::Impl {
     Result<std::unique_ptr<http::Server>> opened = http::Server::open(std::move(server));
     if (!opened) return opened.error();
     server_ = *std::move(opened);
-    server_->call_every(kTick, [this] { on_time(); });
+    server_->call_every(Claims::kTick, [this] { on_time(); });
     return {};
   }
 
@@ -108,11 +110,11 @@ class Gateway::Impl {
 
   // What the clients with one key share.
   struct Tenant {
-    Tenant(std::shared_ptr<EngineSession> opened, EngineSession* house,
-           const std::string& principal, const jules::Options& options, jules::Metrics& metrics)
+    Tenant(std::shared_ptr<EngineSession> opened, EngineSession* house, const std::string& key,
+           const jules::Options& options, jules::Metrics& metrics)
         : session(std::move(opened)),
           claims(*session),
-          api(*session, claims, house == nullptr ? *session : *house, principal),
+          api(*session, claims, house == nullptr ? *session : *house, key),
           jules(*session, house == nullptr ? *session : *house, claims, options, metrics) {}
 
     const std::shared_ptr<EngineSession> session;
@@ -126,8 +128,9 @@ class Gateway::Impl {
 
   // That of whoever asks. Null, and refused, where the engine takes no session.
   Tenant* tenant_of(const Request& request, const Responder& to);
-  Result<Tenant*> tenant_named(const std::string& principal);
-  void let_go(const std::string& principal);
+  Result<Tenant*> tenant_named(const std::string& who);
+  void let_go(const std::string& who);
+  void shut_out_nobody();
 
   Engine& engine_;
   const GatewayOptions options_;
@@ -138,53 +141,75 @@ class Gateway::Impl {
   std::unique_ptr<http::Server> server_;  // its thread uses all of the above
 };
 
+// A body may have taken its time, and a key been made meanwhile.
 Gateway::Impl::Tenant* Gateway::Impl::tenant_of(const Request& request, const Responder& to) {
-  const Result<Tenant*> tenant = tenant_named(request.principal);
+  const auto find = [&]() -> Result<Tenant*> {
+    if (!request.principal.empty()) return tenant_named(request.principal);
+    if (Doorkeeper::is_open(request)) return tenant_named(kHouse);
+    if (doorkeeper_.needs_key()) return kKeyRequired;
+    return tenant_named(kNobody);
+  };
+  const Result<Tenant*> tenant = find();
   if (tenant) return *tenant;
   refuse(to, tenant.error());
   return nullptr;
 }
 
-// A session stays for as long as its key is good, so there are no more than keys. That of nobody,
-// the house's own, is there for the others, too.
-Result<Gateway::Impl::Tenant*> Gateway::Impl::tenant_named(const std::string& principal) {
-  const auto found = tenants_.find(principal);
+// A session stays for as long as its key is good, so there are no more than keys. That of the house
+// is there for the others, too.
+Result<Gateway::Impl::Tenant*> Gateway::Impl::tenant_named(const std::string& who) {
+  const auto found = tenants_.find(who);
   if (found != tenants_.end()) return found->second.get();
+  const std::string key = who == kNobody ? "" : who;
   EngineSession* house = nullptr;
-  if (!principal.empty()) {
-    const Result<Tenant*> nobody = tenant_named("");
-    if (!nobody) return nobody;
-    house = (*nobody)->session.get();
+  if (!key.empty()) {
+    const Result<Tenant*> own = tenant_named(kHouse);
+    if (!own) return own;
+    house = (*own)->session.get();
   }
-  const std::string name = principal.empty() ? "http" : "http:" + principal;
+  const std::string name = who == kHouse ? "http" : "http:" + who;
   Result<std::unique_ptr<EngineSession>> session =
-      EngineSession::open(engine_, name, principal, options_.responses);
+      EngineSession::open(engine_, name, key, options_.responses);
   if (!session) return session.error();
   const std::shared_ptr<EngineSession> opened = *std::move(session);
-  const auto poll = [weak = std::weak_ptr(opened)] {
+  const auto poll = [this, who, weak = std::weak_ptr(opened)] {
+    if (who == kNobody) shut_out_nobody();  // before anything more is handed out
     if (const auto known = weak.lock()) known->poll();
   };
   opened->wants_poll = [this, poll] { server_->post(poll); };
-  opened->on_refused = [this, principal] {
-    server_->post([this, principal] { let_go(principal); });
-  };
+  opened->on_refused = [this, who] { server_->post([this, who] { let_go(who); }); };
   server_->call_when_readable(opened->descriptor(), poll);
   const jules::Options options{options_.inbox, options_.responses, options_.acknowledge_lease};
-  auto tenant = std::make_unique<Tenant>(opened, house, principal, options, metrics_);
-  return tenants_.emplace(principal, std::move(tenant)).first->second.get();
+  auto tenant = std::make_unique<Tenant>(opened, house, key, options, metrics_);
+  tenant->claims.call_after = [this](std::chrono::milliseconds delay, std::function<void()> act) {
+    server_->call_after(delay, std::move(act));
+  };
+  return tenants_.emplace(who, std::move(tenant)).first->second.get();
 }
 
-void Gateway::Impl::let_go(const std::string& principal) {
-  const auto found = tenants_.find(principal);
+void Gateway::Impl::let_go(const std::string& who) {
+  const auto found = tenants_.find(who);
   if (found == tenants_.end()) return;
+  const Error gone{Code::unauthenticated, "this API key is no longer good"};
   EngineSession& session = *found->second->session;
-  session.fail_all({Code::unauthenticated, "this API key is no longer good"});
+  found->second->claims.refuse_all(gone);
+  session.fail_all(gone);
   server_->stop_calling(session.descriptor());
   tenants_.erase(found);
 }
 
+// The first key ends what goes on without one. The session stays: what the engine has handed out
+// and nobody has got is given back by it.
+void Gateway::Impl::shut_out_nobody() {
+  const auto nobody = tenants_.find(kNobody);
+  if (nobody == tenants_.end() || !doorkeeper_.needs_key()) return;
+  nobody->second->claims.refuse_all(kKeyRequired);
+  nobody->second->session->refuse_all(kKeyRequired);
+}
+
 void Gateway::Impl::on_time() {
-  for (const auto& [principal, tenant] : tenants_) {
+  shut_out_nobody();
+  for (const auto& [who, tenant] : tenants_) {
     tenant->session->on_time();
     tenant->claims.on_time();
     tenant->api.on_time();

@@ -116,6 +116,7 @@ class Server::Impl {
   void call_when_readable(int descriptor, std::function<void()> act);
   void stop_calling(int descriptor);
   void call_every(milliseconds period, std::function<void()> act);
+  void call_after(milliseconds delay, std::function<void()> act);
   const Counts& counts() const { return common_.counts; }
 
  private:
@@ -300,6 +301,14 @@ void Server::Impl::call_every(milliseconds period, std::function<void()> act) {
   });
 }
 
+void Server::Impl::call_after(milliseconds delay, std::function<void()> act) {
+  JACK_ASSERT(std::this_thread::get_id() == common_.thread);
+  const auto timer = std::make_shared<boost::asio::steady_timer>(io_, delay);
+  timer->async_wait([timer, act = std::move(act)](const error_code& error) {
+    if (!error) act();
+  });
+}
+
 void Server::Impl::wait_for(Period& period) {
   period.timer.expires_after(period.period);
   period.timer.async_wait([this, &period](const error_code& error) {
@@ -364,6 +373,10 @@ void Server::stop_calling(int descriptor) { impl_->stop_calling(descriptor); }
 
 void Server::call_every(milliseconds period, std::function<void()> act) {
   impl_->call_every(period, std::move(act));
+}
+
+void Server::call_after(milliseconds delay, std::function<void()> act) {
+  impl_->call_after(delay, std::move(act));
 }
 
 void Server::stop(milliseconds grace) { impl_->stop(grace); }

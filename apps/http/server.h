@@ -78,6 +78,8 @@ class Server {
   void call_when_readable(int descriptor, std::function<void()> act);
   void stop_calling(int descriptor);
   void call_every(std::chrono::milliseconds period, std::function<void()> act);
+  // Once; to be called on the server's thread.
+  void call_after(std::chrono::milliseconds delay, std::function<void()> act);
 
   // Stops accepting and closes idle connections. Answers that are given within `grace` still
   // arrive; what waits for longer is told by Responder::on_stopping(). Then all is cut. Returns

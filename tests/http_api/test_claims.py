@@ -1,5 +1,7 @@
 """Taking tasks, and keeping them."""
 
+import time
+
 import pytest
 from api_client import done, in_background, invalid, refused, until, value_of
 from jack_server import PATIENCE, at_once
@@ -40,6 +42,17 @@ def test_a_claim_that_names_no_lease_has_that_of_the_engine(api, queue):
 def test_a_claim_of_a_queue_without_tasks_is_answered_at_once_with_nothing(api, queue):
     assert api.claim_all(queue) == []
     assert api.claim_all(queue, wait="10ms") == []
+
+
+# One after the other, each begins when the one before has just ended, whatever the server looks at
+# every so often.
+def test_a_claim_waits_no_longer_than_it_says(api, queue):
+    def seconds():
+        begin = time.monotonic()
+        assert api.claim_all(queue, wait="10ms") == []
+        return time.monotonic() - begin
+
+    assert min([seconds() for _ in range(20)][1:]) < 0.1
 
 
 # Each claim is repeated so often that one which looks too early would show.

@@ -3,10 +3,10 @@
 import json
 
 import pytest
-from api_client import Client, done, refused, until, value_of
+from api_client import Client, done, in_background, refused, until, value_of
 from api_document import IN_REPOSITORY, Document
 from event_stream import EventStream
-from jack_server import Server
+from jack_server import PATIENCE, Server
 
 SCOPES = ["submit", "work", "read", "admin"]
 
@@ -252,6 +252,42 @@ def test_the_first_key_ends_the_time_without_keys(own_server, own_api, queue):
 
     refused(own_api.get("/v1/engine"), 401, "unauthenticated")
     assert own_api.another(X_API_Key=key).queue(queue)["queued"] == 1
+
+
+def test_the_first_key_ends_what_goes_on_without_one(own_server, own_api, queue):
+    def waits(path, **query):
+        return in_background(lambda: own_api.another().request(*path.split(), params=query))
+
+    done(own_api.post(f"/v1/queues/{queue}/resume"))
+    running = own_api.running(f"{queue}-2")["id"]
+    claim = waits(f"POST /v1/queues/{queue}/claim", wait="5m")
+    result = waits(f"GET /v1/tasks/{running}/result", wait="5m")
+    until(lambda: own_api.queue(queue)["workers"] == 1)
+    with EventStream(own_api, queue=queue) as stream:
+        stream.comments(1)
+
+        keyed = own_api.another(X_API_Key=own_server.new_key("first"))
+        task_id = keyed.submit(queue)
+
+        assert stream.rest() == []
+        assert "key" in stream.reason
+    for waiting in (claim, result):
+        refused(waiting.result(PATIENCE), 401, "unauthenticated")
+    # What was meant for nobody goes to the next one, and has had no attempt.
+    task = until(lambda: keyed.claim_all(queue, wait="1s"))[0]
+    assert (task["id"], task["attempt"]) == (task_id, 1)
+
+
+def test_a_claim_that_waits_is_refused_when_its_key_is_revoked(own_server, own_api, queue):
+    ada = own_api.another(X_API_Key=own_server.new_key("ada", "--scope", "work,read"))
+    claim = in_background(
+        lambda: ada.another().post(f"/v1/queues/{queue}/claim", params={"wait": "5m"})
+    )
+    until(lambda: any(each["workers"] for each in value_of(ada.get("/v1/queues"))["queues"]))
+
+    own_server.keys("revoke", "ada")
+
+    refused(claim.result(PATIENCE), 401, "unauthenticated")
 
 
 def test_after_the_last_key_was_revoked_nobody_is_let_in(own_server, own_api):
