@@ -9,6 +9,7 @@
 #include "apps/api/doorkeeper.h"
 #include "apps/api/engine_session.h"
 #include "apps/api/openapi.h"
+#include "apps/http/address.h"
 #include "apps/http/problem.h"
 #include "apps/http/router.h"
 #include "apps/jules/jules.h"
@@ -33,23 +34,19 @@ void answer_openapi(const Request&, Responder to) {
   to.send(std::move(response));
 }
 
-bool is_loopback(const std::string& address) {
-  return address.starts_with("127.") || address.starts_with("[::1]:") ||
-         address.starts_with("localhost:");
-}
-
 Error not_beyond(const std::string& address, const std::string& what) {
   return {Code::permission_denied,
           "HTTP at " + address + " is reached from other machines, and " + what};
 }
 
 Result<void> check_exposure(const GatewayOptions& options, const wire::KeyTable& keys) {
-  const auto open = std::find_if_not(options.listen.begin(), options.listen.end(), is_loopback);
+  const auto open =
+      std::find_if_not(options.listen.begin(), options.listen.end(), http::is_loopback);
   if (open == options.listen.end()) return {};
   const bool has_keys = std::any_of(keys.keys().begin(), keys.keys().end(),
                                     [](const auto& key) { return key.kind == wire::KeyKind::api; });
   if (!has_keys) {
-    return not_beyond(*open, "there is no API key: make one with `jack keys new NAME --scope all`");
+    return not_beyond(*open, "there is no API key: make one with `jack keys new NAME`");
   }
   if (!options.tls && !options.behind_proxy) {
     return not_beyond(
@@ -98,7 +95,7 @@ class Gateway::Impl {
   DoorkeeperOptions doorkeeper_options() const {
     DoorkeeperOptions options;
     options.keys_required =
-        !std::all_of(options_.listen.begin(), options_.listen.end(), is_loopback);
+        !std::all_of(options_.listen.begin(), options_.listen.end(), http::is_loopback);
     options.guard.loopback_only = !options.keys_required;
     options.guard.hosts = options_.hosts;
     options.guard.allowed_origins = options_.allowed_origins;

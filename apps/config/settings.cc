@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "apps/cli/values.h"
+#include "apps/http/address.h"
 #include "engine/format/spec.h"
 
 namespace jack::app {
@@ -235,6 +236,23 @@ EngineOptions engine_options(const Settings& settings) {
   return options;
 }
 
+namespace {
+
+// Before anything is opened: a server that says later what is wrong has done other things by then.
+Result<void> check_addresses(const std::vector<std::string>& listen) {
+  for (const std::string& address : listen) {
+    if (address == "off") {
+      return Error{Code::invalid_argument,
+                   "http.listen: 'off' stands alone, not with other addresses"};
+    }
+    const Result<http::Address> parsed = http::parse_address(address);
+    if (!parsed) return Error{parsed.error().code, "http.listen: " + parsed.error().message};
+  }
+  return {};
+}
+
+}  // namespace
+
 Result<HttpSettings> http_settings(
     const Settings& settings,
     const std::function<std::optional<std::string>(const std::string&)>& variable) {
@@ -242,6 +260,9 @@ Result<HttpSettings> http_settings(
   const SettingValue& listen = settings["http.listen"];
   http.asked_for = listen.source != Source::defaults;
   if (listen.texts != std::vector<std::string>{"off"}) http.options.listen = listen.texts;
+  if (const Result<void> checked = check_addresses(http.options.listen); !checked) {
+    return checked.error();
+  }
   for (const char* name : {"PORT", "A2A_JULES_PORT"}) {
     const std::optional<std::string> port = variable(name);
     if (!port || http.asked_for) continue;

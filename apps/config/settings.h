@@ -93,7 +93,7 @@ struct HttpSettings {
   bool asked_for = false;       // somebody chose the address: it must be had
 };
 
-// Errors: invalid_argument  PORT is none; a queue's name that is none
+// Errors: invalid_argument  PORT is none; an address or a queue's name that is none
 Result<HttpSettings> http_settings(
     const Settings& settings,
     const std::function<std::optional<std::string>(const std::string&)>& variable =

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <csignal>
 #include <exception>
 #include <mutex>
@@ -19,6 +18,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 
+#include "apps/http/address.h"
 #include "apps/http/byte_stream.h"
 #include "apps/http/connection.h"
 #include "engine/assert.h"
@@ -38,24 +38,6 @@ constexpr std::size_t kTurnedAwayMax = 64;
 // How long accepting rests when the process has no descriptors left.
 constexpr milliseconds kAcceptRest{100};
 
-Result<tcp::endpoint> endpoint_of(const std::string& address) {
-  const Error wrong{Code::invalid_argument,
-                    "'" + address + "' is not an address such as 127.0.0.1:5000 or [::1]:5000"};
-  const std::size_t colon = address.rfind(':');
-  if (colon == std::string::npos) return wrong;
-  std::string host = address.substr(0, colon);
-  const bool bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
-  if (bracketed) host = host.substr(1, host.size() - 2);
-  error_code error;
-  const auto ip = boost::asio::ip::make_address(host, error);
-  if (error || ip.is_v6() != bracketed) return wrong;
-  std::uint16_t port = 0;
-  const char* const end = address.data() + address.size();
-  const auto [stop, bad] = std::from_chars(address.data() + colon + 1, end, port);
-  if (bad != std::errc() || stop != end) return wrong;
-  return tcp::endpoint(ip, port);
-}
-
 std::string text_of(const tcp::endpoint& endpoint) {
   const std::string host = endpoint.address().to_string();
   return (endpoint.address().is_v6() ? "[" + host + "]" : host) + ":" +
@@ -69,17 +51,18 @@ Error cannot_listen(const std::string& address, const error_code& error) {
 }
 
 Result<tcp::acceptor> listen(boost::asio::io_context& io, const std::string& address) {
-  const Result<tcp::endpoint> endpoint = endpoint_of(address);
-  if (!endpoint) return endpoint.error();
+  const Result<Address> parsed = parse_address(address);
+  if (!parsed) return parsed.error();
+  const tcp::endpoint endpoint(parsed->ip, parsed->port);
   tcp::acceptor acceptor(io);
   error_code error;
-  acceptor.open(endpoint->protocol(), error);
+  acceptor.open(endpoint.protocol(), error);
   if (!error) ::fcntl(acceptor.native_handle(), F_SETFD, FD_CLOEXEC);
   if (!error) acceptor.set_option(tcp::acceptor::reuse_address(true), error);
-  if (!error && endpoint->address().is_v6()) {
+  if (!error && parsed->ip.is_v6()) {
     acceptor.set_option(boost::asio::ip::v6_only(true), error);
   }
-  if (!error) acceptor.bind(*endpoint, error);
+  if (!error) acceptor.bind(endpoint, error);
   if (!error) acceptor.listen(boost::asio::socket_base::max_listen_connections, error);
   if (error) return cannot_listen(address, error);
   return acceptor;

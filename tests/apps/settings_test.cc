@@ -310,6 +310,8 @@ TEST_CASE("HTTP is at its usual port, at that of a variable, or where somebody s
   CHECK(read()->asked_for);
   input.flags.push_back({"--http", "http.listen", {"off"}});
   CHECK(read()->options.listen.empty());
+  input.flags.push_back({"--http", "http.listen", {"off", "127.0.0.1:0"}});
+  CHECK(read().error().code == Code::invalid_argument);
 }
 
 TEST_CASE("settings of HTTP that make no sense are refused") {
@@ -320,6 +322,13 @@ TEST_CASE("settings of HTTP that make no sense are refused") {
     const Result<HttpSettings> read = http_settings(Settings::load(input).value());
     return !read && read.error().code == Code::invalid_argument;
   };
+  CHECK(refused("http.listen", "5000"));
+  CHECK(refused("http.listen", ":5000"));
+  CHECK(refused("http.listen", ""));
+  CHECK(refused("http.listen", "::1:0"));
+  CHECK(refused("http.listen", "localhost:5000"));
+  CHECK(refused("http.listen", "127.0.0.1:65536"));
+  CHECK(refused("http.listen", "127.0.0.1:5000x"));
   CHECK(refused("http.certificate_file", "/a.pem"));
   CHECK(refused("http.key_file", "/a.pem"));
   CHECK(refused("jules.inbox", "in box"));

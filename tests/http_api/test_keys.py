@@ -1,6 +1,7 @@
 """API keys: who is let in, and what each key may do, on each route."""
 
 import json
+import re
 
 import pytest
 from api_client import Client, done, in_background, refused, until, value_of
@@ -241,6 +242,38 @@ def test_a_refusal_repeats_no_part_of_the_key(keyring):
         key = client.headers["Authorization"].split()[1]
         assert key.split("_")[2] not in client.get("/v1/engine").text
     assert key.split("_")[2] not in keyring.server.log.read_text(errors="replace")
+
+
+# --- Where a server may be reached ---
+
+
+def test_beyond_loopback_a_server_without_keys_says_how_to_make_one(idle_server):
+    serve = ["serve", "--data-dir", idle_server.data_dir, "--http", "0.0.0.0:0"]
+    refused_to_start = idle_server.run(*serve)
+    assert refused_to_start.returncode == 7, refused_to_start.stderr
+    told = re.search("`jack keys (.+?)`", refused_to_start.stderr)[1]
+
+    idle_server.keys(*told.replace("NAME", "ada").split())
+
+    again = idle_server.run(*serve)
+    assert "TLS" in again.stderr, again.stderr
+
+
+@pytest.mark.parametrize("address", ["5000", ":5000", "", "::1:0", "localhost:0", "127.0.0.1:"])
+def test_an_address_that_is_none_is_a_wrong_setting(idle_server, address):
+    ran = idle_server.run("serve", "--data-dir", idle_server.data_dir, "--http", address)
+
+    assert ran.returncode == 4, ran.stderr
+    assert f"'{address}' is not an address" in ran.stderr
+    assert not idle_server.data_dir.exists()
+
+
+def test_off_stands_alone(idle_server):
+    both = ["--http", "off", "--http", "127.0.0.1:0"]
+    ran = idle_server.run("serve", "--data-dir", idle_server.data_dir, *both)
+
+    assert ran.returncode == 4, ran.stderr
+    assert "off" in ran.stderr
 
 
 # --- Keys that come and go while the server runs ---
