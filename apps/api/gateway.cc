@@ -96,7 +96,6 @@ class Gateway::Impl {
     DoorkeeperOptions options;
     options.keys_required =
         !std::all_of(options_.listen.begin(), options_.listen.end(), http::is_loopback);
-    options.guard.loopback_only = !options.keys_required;
     options.guard.hosts = options_.hosts;
     options.guard.allowed_origins = options_.allowed_origins;
     options.guard.behind_proxy = options_.behind_proxy;

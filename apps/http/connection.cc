@@ -34,10 +34,10 @@ void release(std::string& buffer) {
   if (buffer.capacity() > kKeptBytes) buffer.shrink_to_fit();
 }
 
-Connection::Connection(Common& common, std::unique_ptr<ByteStream> stream, bool tls)
+Connection::Connection(Common& common, std::unique_ptr<ByteStream> stream, Entrance entrance)
     : common_(common),
       stream_(std::move(stream)),
-      tls_(tls),
+      entrance_(entrance),
       peer_(address_of(peer_of(stream_->socket()))),
       peer_is_loopback_(peer_of(stream_->socket()).address().is_loopback()),
       since_(SteadyClock::now()),
@@ -161,7 +161,7 @@ void Connection::shake_hands() {
     case Outcome::done:
       phase_ = Phase::receiving;
       since_ = SteadyClock::now();
-      readable_ = tls_;  // the first request may have come together with the last handshake message
+      readable_ = entrance_.tls;  // the first request may have come together with the last handshake message
       proceed();
       break;
     case Outcome::wait_readable:

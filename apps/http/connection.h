@@ -26,6 +26,12 @@ namespace jack::http {
 class Connection;
 class Exchange;
 
+// What is known of a connection by where it came in.
+struct Entrance {
+  bool tls = false;
+  bool is_loopback = false;
+};
+
 inline constexpr std::size_t kInputBytes = 64 * 1024;
 
 // ServerCounters, counted by the server's thread and read by any.
@@ -87,7 +93,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
  public:
   using Time = std::chrono::steady_clock::time_point;
 
-  Connection(Common& common, std::unique_ptr<ByteStream> stream, bool tls);
+  Connection(Common& common, std::unique_ptr<ByteStream> stream, Entrance entrance);
   ~Connection();
 
   void start();
@@ -160,7 +166,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   Common& common_;
   const std::unique_ptr<ByteStream> stream_;
-  const bool tls_;
+  const Entrance entrance_;
   const std::string peer_;
   const bool peer_is_loopback_;
 

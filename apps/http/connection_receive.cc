@@ -111,7 +111,8 @@ bool Connection::admit() {
   Request& request = reader_.request();
   request.peer = peer_;
   request.peer_is_loopback = peer_is_loopback_;
-  request.tls = tls_;
+  request.came_to_loopback = entrance_.is_loopback;
+  request.tls = entrance_.tls;
   keeps_alive_ = reader_.keeps_alive();
   http_1_0_ = reader_.http_1_0();
   head_only_ = request.method == Method::head;

@@ -11,6 +11,9 @@ namespace {
 constexpr std::string_view kAllowedMethods = "GET, HEAD, POST, PUT, PATCH, DELETE";
 constexpr std::string_view kAllowedHeaders =
     "Authorization, X-API-Key, Content-Type, Idempotency-Key, Last-Event-ID";
+// Of answers, besides those that every script may read.
+constexpr std::string_view kExposedHeaders =
+    "Location, Retry-After, Jack-Output-Bytes, Jack-Output-Complete";
 constexpr std::string_view kPreflightSeconds = "600";
 
 // "[::1]:5000" is "[::1]", "localhost:5000" is "localhost".
@@ -33,9 +36,9 @@ bool names_loopback(std::string_view name) {
   return same_name(name, "localhost") || name == "[::1]" || is_loopback_v4(name);
 }
 
-bool host_allowed(const GuardRules& rules, std::string_view host) {
-  const std::string_view name = without_port(host);
-  if (!rules.loopback_only && rules.hosts.empty()) return true;
+bool host_allowed(const GuardRules& rules, const Request& request) {
+  if (!request.came_to_loopback && rules.hosts.empty()) return true;
+  const std::string_view name = without_port(request.host);
   return names_loopback(name) ||
          std::any_of(rules.hosts.begin(), rules.hosts.end(),
                      [&](const std::string& allowed) { return same_name(allowed, name); });
@@ -81,7 +84,7 @@ Response forbidden(const char* why) { return problem({Code::permission_denied, w
 Admission guard(const GuardRules& rules, const Request& request) {
   Admission admission;
   if (!rules.allowed_origins.empty()) admission.headers.push_back({"Vary", "Origin"});
-  if (!host_allowed(rules, request.host)) {
+  if (!host_allowed(rules, request)) {
     admission.answer = forbidden("this server does not serve the host that the request names");
     return admission;
   }
@@ -90,7 +93,11 @@ Admission guard(const GuardRules& rules, const Request& request) {
     admission.headers.push_back({"Access-Control-Allow-Origin", *origin});
     const bool preflight = request.method == Method::options &&
                            request.header("access-control-request-method") != nullptr;
-    if (preflight) admission.answer = preflight_answer();
+    if (preflight) {
+      admission.answer = preflight_answer();
+    } else {
+      admission.headers.push_back({"Access-Control-Expose-Headers", std::string(kExposedHeaders)});
+    }
     return admission;
   }
   if (!is_safe(request.method) && is_foreign(rules, request)) {

@@ -10,11 +10,9 @@
 namespace jack::http {
 
 struct GuardRules {
-  // All listening addresses are loopback: then requests must name it as their host, or one of
-  // `hosts`. A name that somebody else's DNS points here (DNS rebinding) is not among them.
-  bool loopback_only = true;
-  // Names by which clients may call this server, without port, in lower case. With loopback_only
-  // besides loopback; else, where there are any, besides loopback too, and none: every name passes.
+  // Names by which clients may call this server, without port, in lower case, besides loopback.
+  // Where a request came to an address of loopback it must have one of these; a name that somebody
+  // else's DNS points here (DNS rebinding) is not among them. Elsewhere none means any.
   std::vector<std::string> hosts;
   // Web pages that may use this server, "https://host[:port]", exactly as browsers send it.
   std::vector<std::string> allowed_origins;

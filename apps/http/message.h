@@ -46,6 +46,7 @@ struct Request {
   std::string peer;       // the client's address, without its port
   std::string principal;  // whoever Admission said it is
   bool peer_is_loopback = false;
+  bool came_to_loopback = false;  // by the address that the server listens at
   bool tls = false;
 
   // The first one of that name; names of headers in any case. nullptr: there is none.

@@ -113,9 +113,10 @@ class Server::Impl {
     std::function<void()> act;
   };
   struct Listener {
-    Listener(tcp::acceptor opened, boost::asio::io_context& io)
-        : acceptor(std::move(opened)), rest(io) {}
+    Listener(tcp::acceptor opened, bool at_loopback, boost::asio::io_context& io)
+        : acceptor(std::move(opened)), is_loopback(at_loopback), rest(io) {}
     tcp::acceptor acceptor;
+    const bool is_loopback;
     boost::asio::steady_timer rest;
     bool resting = false;
   };
@@ -124,7 +125,7 @@ class Server::Impl {
   void accept(Listener& listener);
   void on_accept(Listener& listener, const error_code& error, tcp::socket socket);
   void take_rest(Listener& listener, const error_code& error);
-  void add(tcp::socket socket);
+  void add(tcp::socket socket, bool at_loopback);
   void sweep();
   void wait_for(const std::shared_ptr<Watched>& watched);
   void wait_for(Period& period);
@@ -160,7 +161,8 @@ Result<void> Server::Impl::open() {
     if (!acceptor) return acceptor.error();
     error_code ignored;
     addresses_.push_back(text_of(acceptor->local_endpoint(ignored)));
-    listeners_.push_back(std::make_unique<Listener>(std::move(*acceptor), io_));
+    listeners_.push_back(
+        std::make_unique<Listener>(std::move(*acceptor), is_loopback(address), io_));
   }
   return {};
 }
@@ -195,7 +197,7 @@ void Server::Impl::on_accept(Listener& listener, const error_code& error, tcp::s
     return;
   }
   listener.resting = false;
-  add(std::move(socket));
+  add(std::move(socket), listener.is_loopback);
   accept(listener);
 }
 
@@ -211,7 +213,7 @@ void Server::Impl::take_rest(Listener& listener, const error_code& error) {
   });
 }
 
-void Server::Impl::add(tcp::socket socket) {
+void Server::Impl::add(tcp::socket socket, bool at_loopback) {
   prepare(socket);
   const bool full =
       common_.connections.size() - common_.turned_away >= options_.limits.connections_max;
@@ -221,7 +223,8 @@ void Server::Impl::add(tcp::socket socket) {
   }
   auto stream = tls_ ? tls_->stream(std::move(socket)) : plain_stream(std::move(socket));
   if (!stream) return;
-  auto connection = std::make_shared<Connection>(common_, std::move(stream), tls_.has_value());
+  auto connection = std::make_shared<Connection>(common_, std::move(stream),
+                                                 Entrance{tls_.has_value(), at_loopback});
   common_.add(connection);
   if (!std::exchange(sweeping_, true)) sweep();
   if (full) {

@@ -16,6 +16,7 @@ Request request_to(std::string host, Method method = Method::get) {
   Request request;
   request.method = method;
   request.host = std::move(host);
+  request.came_to_loopback = true;
   return request;
 }
 
@@ -82,13 +83,18 @@ TEST_CASE("on loopback only names of loopback and configured ones are served") {
 
 TEST_CASE("beyond loopback every name is served unless some are configured") {
   GuardRules rules;
-  rules.loopback_only = false;
-  CHECK(host_passes(rules, "whatever.example"));
+  const auto host_passes_there = [&rules](std::string host) {
+    Request request = request_to(std::move(host));
+    request.came_to_loopback = false;
+    return passes(rules, request);
+  };
+  CHECK(host_passes_there("whatever.example"));
+  CHECK_FALSE(host_passes(rules, "whatever.example"));
 
   rules.hosts = {"jack.example"};
-  CHECK(host_passes(rules, "jack.example"));
-  CHECK(host_passes(rules, "127.0.0.1:5000"));
-  CHECK_FALSE(host_passes(rules, "whatever.example"));
+  CHECK(host_passes_there("jack.example"));
+  CHECK(host_passes_there("127.0.0.1:5000"));
+  CHECK_FALSE(host_passes_there("whatever.example"));
 }
 
 TEST_CASE("a page of another origin may not change anything") {

@@ -109,6 +109,7 @@ def test_an_origin_that_is_allowed_may_use_the_api(idle_server, document, queue)
 
     assert answer.headers["Access-Control-Allow-Origin"] == origin
     assert "Origin" in answer.headers["Vary"]
+    assert "Location" in answer.headers["Access-Control-Expose-Headers"]
     value_of(answer, 201)
     headers = {"Origin": origin, "Access-Control-Request-Method": "PATCH"}
     preflight = api.request("OPTIONS", f"/v1/tasks/{TASK}/annotations", headers=headers)
@@ -122,6 +123,23 @@ def test_a_host_that_is_named_in_the_settings_is_served(idle_server, document):
 
     value_of(api.get("/v1/engine", headers={"Host": "jack.example:80"}))
     refused(api.get("/v1/engine", headers={"Host": "evil.example"}), 403, "permission_denied")
+
+
+# The one beyond loopback is another address of this host's own, which needs keys as any other does.
+def test_at_loopback_another_host_is_refused_whatever_else_the_server_listens_at(
+    idle_server, document
+):
+    key = idle_server.new_key("ada")
+    addresses = ("--http", "127.0.0.1:0", "--http", "0.0.0.0:0")
+    idle_server.start("--set", "http.behind_proxy=yes", http=addresses)
+    api = Client(idle_server, document, {"X-API-Key": key})
+    evil = {"Host": "evil.example"}
+
+    refused(api.get("/v1/engine", headers=evil), 403, "permission_denied")
+    idle_server.urls.reverse()
+    port = idle_server.url.rsplit(":", 1)[1]
+    idle_server.urls[0] = f"http://127.0.0.1:{port}"
+    value_of(api.get("/v1/engine", headers=evil))
 
 
 def test_each_route_that_needs_a_key_is_held_to_the_rate(idle_server, document):
