@@ -34,39 +34,6 @@ void refuse(const Responder& to, const Error& error, std::string_view field) {
 
 void refuse(const Responder& to, const InputError& wrong) { refuse(to, wrong.error, wrong.field); }
 
-void refuse_media_type(const Responder& to) {
-  Responder(to).send(http::problem(
-      415, {Code::invalid_argument, "the body of this request must be application/json"},
-      "Content-Type"));
-}
-
-namespace {
-
-bool is_type(std::string_view media_type, std::string_view wanted) {
-  const std::string_view type = media_type.substr(0, media_type.find(';'));
-  const std::size_t end = type.find_last_not_of(" \t");
-  return end != type.npos && http::same_name(type.substr(0, end + 1), wanted);
-}
-
-}  // namespace
-
-bool is_json(std::string_view media_type) { return is_type(media_type, "application/json"); }
-
-bool is_merge_patch(std::string_view media_type) {
-  return is_type(media_type, "application/merge-patch+json");
-}
-
-bool is_form(std::string_view media_type) {
-  return is_type(media_type, "application/x-www-form-urlencoded") ||
-         is_type(media_type, "multipart/form-data");
-}
-
-bool has_no_query(const Request& request, const Responder& to) {
-  if (request.query.empty()) return true;
-  refuse(to, wrong_input(request.query.front().name, "is not known here"));
-  return false;
-}
-
 EngineSession::OnReply done_or_refused(Responder to) {
   return [to = std::move(to)](Result<wire::Reply> reply) {
     const Result<void> done = expect_done(std::move(reply));
@@ -82,15 +49,10 @@ std::optional<TaskId> task_of(const Request& request, const Responder& to) {
 
 std::optional<Duration> wait_of(const Request& request, const Responder& to) {
   Duration wait{0};
-  for (const http::Field& field : request.query) {
-    if (field.name != "wait") {
-      refuse(to, wrong_input(field.name, "is not known here"));
-      return std::nullopt;
-    }
-    if (!app::read_value(field.value, wait)) {
-      refuse(to, wrong_input("wait", kDurationRule));
-      return std::nullopt;
-    }
+  const std::string* const given = request.query_value("wait");
+  if (given != nullptr && !app::read_value(*given, wait)) {
+    refuse(to, wrong_input("wait", kDurationRule));
+    return std::nullopt;
   }
   return std::min(wait, kWaitMax);
 }

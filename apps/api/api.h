@@ -18,6 +18,7 @@
 #include "apps/api/engine_session.h"
 #include "apps/api/event_stream.h"
 #include "apps/api/input.h"
+#include "apps/api/takes.h"
 #include "apps/http/message.h"
 #include "apps/json.h"
 
@@ -38,7 +39,7 @@ class Api {
   // Several times a second.
   void on_time();
 
-  // Each answers one request.
+  // Each answers one request, which has nothing but what its route takes (takes.h).
 
   // Tasks: tasks.cc
   void submit(const Request& request, Responder to);
@@ -95,25 +96,15 @@ void answer(const Responder& to, int status, const app::Json& body);
 void answer_nothing(const Responder& to);  // 204
 void refuse(const Responder& to, const Error& error, std::string_view field = {});
 void refuse(const Responder& to, const InputError& wrong);
-void refuse_media_type(const Responder& to);  // 415
-
-// Whether a media type is that of JSON, with parameters or without.
-bool is_json(std::string_view media_type);
-bool is_merge_patch(std::string_view media_type);  // RFC 7396
-// Whether it is one of forms, which clients such as curl name when nobody chose one.
-bool is_form(std::string_view media_type);
 
 // Answers 204 where all went well.
 EngineSession::OnReply done_or_refused(Responder to);
 
-// Refuses a query that has anything: what is not looked at was meant to do something.
-bool has_no_query(const Request& request, const Responder& to);
-
 // The task of the path. Nothing, and refused, where it is none.
 std::optional<TaskId> task_of(const Request& request, const Responder& to);
 
-// How long the client waits, by its query; zero where it does not. Nothing, and refused, where the
-// query has anything else.
+// How long the client waits, by its query; zero where it does not. Nothing, and refused, where it
+// is no duration.
 std::optional<Duration> wait_of(const Request& request, const Responder& to);
 
 // What was asked, payload included.

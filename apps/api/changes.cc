@@ -32,19 +32,13 @@ std::optional<InputError> read_token(const Request& request, Change& change) {
   Input<std::string> text = change.fields.text("token");
   if (!text) return text.error();
   const std::string* const given = request.query_value("token");
-  if (text->empty() && given != nullptr) *text = *given;
+  if (!text->empty() && given != nullptr) return change.fields.wrong("token", "is there twice");
+  if (given != nullptr) *text = *given;
   if (text->empty()) return change.fields.wrong("token", "is missing: it came with the claim");
   if (!read_lease_text(*text, change.lease)) {
     return change.fields.wrong("token", "must be that of a claim");
   }
   return std::nullopt;
-}
-
-// A body that is not JSON: the whole of it is the content. Where there is none, its type says
-// nothing, unless it could be meant as an empty content.
-bool is_raw(const Request& request) {
-  const std::string* const type = request.header("content-type");
-  return type != nullptr && !is_json(*type) && !(request.body.empty() && is_form(*type));
 }
 
 Input<Changes> read_batch(const Request& request, bool leased) {
@@ -102,22 +96,10 @@ Input<Changes> read_single(const Request& request, bool leased) {
 using ChangesPointer = std::shared_ptr<const Changes>;
 
 // What the request asks to be changed. Nothing, and refused, where that is wrong: also a field
-// beside those named and "id" and "token", a raw body where `takes_raw` is not set, and a parameter
-// of the query beside `query` and "token".
-ChangesPointer read_changes(const Request& request, bool leased, bool takes_raw,
-                            std::initializer_list<std::string_view> names, const Responder& to,
-                            std::string_view query = {}) {
+// beside those named and "id" and "token".
+ChangesPointer read_changes(const Request& request, bool leased,
+                            std::initializer_list<std::string_view> names, const Responder& to) {
   const bool is_batch = !request.has_parameter("id");
-  if (is_raw(request) && (is_batch || !takes_raw || is_form(*request.header("content-type")))) {
-    refuse_media_type(to);
-    return nullptr;
-  }
-  for (const http::Field& field : request.query) {
-    const bool known = (leased && !is_batch && field.name == "token") || field.name == query;
-    if (known) continue;
-    refuse(to, wrong_input(field.name, "is not known here"));
-    return nullptr;
-  }
   Input<Changes> changes = is_batch ? read_batch(request, leased) : read_single(request, leased);
   if (!changes) {
     refuse(to, changes.error());
@@ -264,33 +246,29 @@ void settle(EngineSession& engine, Claims& claims, const ChangesPointer& changes
 }  // namespace
 
 void Api::claim(const Request& request, Responder to) {
-  if (!request.body.empty()) {
-    return refuse(to, wrong_input({}, "a claim says all in its query: max, wait, lease"));
-  }
   Input<ClaimRequest> claim = read_claim(request, engine_.facts().lease_default);
   if (!claim) return refuse(to, claim.error());
   claims_.claim(std::move(*claim), std::move(to));
 }
 
 void Api::succeed(const Request& request, Responder to) {
-  settle(engine_, claims_,
-         read_changes(request, true, true,
-                      {"result", "result_text", "result_base64", "content_type"}, to),
-         read_success, to);
+  settle(
+      engine_, claims_,
+      read_changes(request, true, {"result", "result_text", "result_base64", "content_type"}, to),
+      read_success, to);
 }
 
 void Api::fail(const Request& request, Responder to) {
-  settle(engine_, claims_,
-         read_changes(request, true, false, {"error", "retry", "retry_in_ms"}, to), read_failure,
-         to);
+  settle(engine_, claims_, read_changes(request, true, {"error", "retry", "retry_in_ms"}, to),
+         read_failure, to);
 }
 
 void Api::release(const Request& request, Responder to) {
-  settle(engine_, claims_, read_changes(request, true, false, {"delay_ms"}, to), read_release, to);
+  settle(engine_, claims_, read_changes(request, true, {"delay_ms"}, to), read_release, to);
 }
 
 void Api::extend(const Request& request, Responder to) {
-  const ChangesPointer changes = read_changes(request, true, false, {"lease_ms"}, to);
+  const ChangesPointer changes = read_changes(request, true, {"lease_ms"}, to);
   if (!changes) return;
   const auto items = read_items<wire::Extend::Item>(
       *changes, to, [](const Change& change) -> Input<wire::Extend::Item> {
@@ -306,12 +284,14 @@ void Api::extend(const Request& request, Responder to) {
 }
 
 void Api::add_output(const Request& request, Responder to) {
-  const ChangesPointer changes =
-      read_changes(request, true, true, {"output_text", "output_base64"}, to);
+  const ChangesPointer changes = read_changes(request, true, {"output_text", "output_base64"}, to);
   if (!changes) return;
   const auto contents =
       read_items<Content>(*changes, to, [](const Change& change) -> Input<Content> {
         if (change.raw) return *change.raw;
+        if (!change.fields.has("output_text") && !change.fields.has("output_base64")) {
+          return change.fields.wrong("output_text", "is missing, and so is output_base64");
+        }
         return change.fields.content("output");
       });
   if (!contents) return;
@@ -326,7 +306,7 @@ void Api::add_output(const Request& request, Responder to) {
 }
 
 void Api::set_progress(const Request& request, Responder to) {
-  const ChangesPointer changes = read_changes(request, true, false, {"fraction", "note"}, to);
+  const ChangesPointer changes = read_changes(request, true, {"fraction", "note"}, to);
   if (!changes) return;
   struct Step {
     std::uint32_t permille = 0;
@@ -355,25 +335,26 @@ void Api::set_progress(const Request& request, Responder to) {
 // cancels one task may give it in the body.
 void Api::cancel(const Request& request, Responder to) {
   const bool is_batch = !request.has_parameter("id");
-  const ChangesPointer changes =
-      is_batch ? read_changes(request, false, false, {}, to, "reason")
-               : read_changes(request, false, false, {"reason"}, to, "reason");
+  const ChangesPointer changes = is_batch ? read_changes(request, false, {}, to)
+                                          : read_changes(request, false, {"reason"}, to);
   if (!changes) return;
   Input<std::string> reason = changes->items.front().fields.text("reason");
   if (!reason) return refuse(to, reason.error());
   const std::string* const given = request.query_value("reason");
-  if (reason->empty() && given != nullptr) *reason = *given;
+  if (!reason->empty() && given != nullptr)
+    return refuse(to, wrong_input("reason", "is there twice"));
+  if (given != nullptr) *reason = *given;
   engine_.ask(wire::Cancel{0, tasks_of(*changes), *reason}, answer_changes(changes, to));
 }
 
 void Api::retry(const Request& request, Responder to) {
-  const ChangesPointer changes = read_changes(request, false, false, {}, to);
+  const ChangesPointer changes = read_changes(request, false, {}, to);
   if (!changes) return;
   engine_.ask(wire::Retry{0, tasks_of(*changes)}, answer_changes(changes, to));
 }
 
 void Api::remove(const Request& request, Responder to) {
-  const ChangesPointer changes = read_changes(request, false, false, {}, to);
+  const ChangesPointer changes = read_changes(request, false, {}, to);
   if (!changes) return;
   engine_.ask(wire::Remove{0, tasks_of(*changes)}, answer_changes(changes, to));
 }
@@ -381,9 +362,7 @@ void Api::remove(const Request& request, Responder to) {
 // A merge patch (RFC 7396) of texts.
 void Api::annotate(const Request& request, Responder to) {
   const std::optional<TaskId> id = task_of(request, to);
-  if (!id || !has_no_query(request, to)) return;
-  const std::string* const type = request.header("content-type");
-  if (type != nullptr && !is_json(*type) && !is_merge_patch(*type)) return refuse_media_type(to);
+  if (!id) return;
   const Result<Value> json = app::parse_json(request.body);
   if (!json) return refuse(to, json.error());
   if (!json->is_object() || json->empty()) {

@@ -135,8 +135,7 @@ std::string_view fact(const wire::EngineInfo& info, std::string_view name) {
 
 }  // namespace
 
-void Api::list_queues(const Request& request, Responder to) {
-  if (!has_no_query(request, to)) return;
+void Api::list_queues(const Request&, Responder to) {
   engine_.ask(wire::Queues{}, [to](Result<wire::Reply> reply) {
     const Result<wire::QueueList> list = expect<wire::QueueList>(std::move(reply));
     if (!list) return refuse(to, list.error());
@@ -147,7 +146,6 @@ void Api::list_queues(const Request& request, Responder to) {
 }
 
 void Api::get_queue(const Request& request, Responder to) {
-  if (!has_no_query(request, to)) return;
   engine_.ask(wire::Queues{},
               [this, queue = request.parameter("queue"), to](Result<wire::Reply> reply) {
                 const Result<wire::QueueList> list = expect<wire::QueueList>(std::move(reply));
@@ -192,8 +190,7 @@ void Api::purge(const Request& request, Responder to) {
   std::make_shared<Purge>(engine_, queue, std::move(to))->next();
 }
 
-void Api::get_engine(const Request& request, Responder to) {
-  if (!has_no_query(request, to)) return;
+void Api::get_engine(const Request&, Responder to) {
   engine_.ask(wire::Info{}, [to](Result<wire::Reply> reply) {
     const Result<wire::EngineInfo> info = expect<wire::EngineInfo>(std::move(reply));
     if (!info) return refuse(to, info.error());

@@ -9,6 +9,7 @@
 #include "apps/api/doorkeeper.h"
 #include "apps/api/engine_session.h"
 #include "apps/api/openapi.h"
+#include "apps/api/takes.h"
 #include "apps/http/address.h"
 #include "apps/http/problem.h"
 #include "apps/http/router.h"
@@ -163,7 +164,7 @@ Result<Gateway::Impl::Tenant*> Gateway::Impl::tenant_named(const std::string& wh
     if (!own) return own;
     house = (*own)->session.get();
   }
-  const std::string name = who == kHouse ? "http" : "http:" + who;
+  const std::string name = key.empty() ? "http" : "http:" + key;
   Result<std::unique_ptr<EngineSession>> session =
       EngineSession::open(engine_, name, key, options_.responses);
   if (!session) return session.error();
@@ -213,50 +214,61 @@ void Gateway::Impl::on_time() {
 }
 
 void Gateway::Impl::add_routes() {
-  const auto add = [this](Method method, std::string_view pattern,
+  const auto add = [this](Method method, std::string_view pattern, Takes takes,
                           void (Api::*answer_it)(const Request&, Responder)) {
-    router_.add(method, pattern, [this, answer_it](Request request, Responder to) {
-      if (Tenant* const tenant = tenant_of(request, to)) {
-        (tenant->api.*answer_it)(request, std::move(to));
-      }
-    });
+    router_.add(method, pattern,
+                [this, takes = std::move(takes), answer_it](Request request, Responder to) {
+                  if (std::optional<Response> refusal = refusal_of(takes, request)) {
+                    to.send(*std::move(refusal));
+                  } else if (Tenant* const tenant = tenant_of(request, to)) {
+                    (tenant->api.*answer_it)(request, std::move(to));
+                  }
+                });
   };
-  add(Method::post, "/v1/tasks", &Api::submit);
-  add(Method::post, "/v1/queues/{queue}/tasks", &Api::submit);
-  add(Method::get, "/v1/tasks", &Api::list_tasks);
-  add(Method::get, "/v1/tasks/{id}", &Api::get_task);
-  add(Method::get, "/v1/tasks/{id}/result", &Api::get_result);
-  add(Method::get, "/v1/tasks/{id}/history", &Api::get_history);
-  add(Method::get, "/v1/tasks/{id}/output", &Api::get_output);
-  add(Method::del, "/v1/tasks/{id}", &Api::remove);
-  add(Method::patch, "/v1/tasks/{id}/annotations", &Api::annotate);
-  add(Method::post, "/v1/queues/{queue}/claim", &Api::claim);
+  add(Method::post, "/v1/tasks", {{}, Body::task}, &Api::submit);
+  add(Method::post, "/v1/queues/{queue}/tasks", {{}, Body::task}, &Api::submit);
+  add(Method::get, "/v1/tasks",
+      {{"queue", "type", "state", "parent", "from", "to", "finished", "limit", "cursor"}},
+      &Api::list_tasks);
+  add(Method::get, "/v1/tasks/{id}", {{"wait"}}, &Api::get_task);
+  add(Method::get, "/v1/tasks/{id}/result", {{"wait"}}, &Api::get_result);
+  add(Method::get, "/v1/tasks/{id}/history", {}, &Api::get_history);
+  add(Method::get, "/v1/tasks/{id}/output", {{"offset", "follow"}}, &Api::get_output);
+  add(Method::del, "/v1/tasks/{id}", {}, &Api::remove);
+  add(Method::patch, "/v1/tasks/{id}/annotations", {{}, Body::patch}, &Api::annotate);
+  add(Method::post, "/v1/queues/{queue}/claim", {{"max", "wait", "lease"}}, &Api::claim);
 
   // About one task, or about many.
-  const auto add_change = [&add](std::string_view verb,
+  const auto add_change = [&add](std::string_view verb, Takes one, Takes many,
                                  void (Api::*answer_it)(const Request&, Responder)) {
-    add(Method::post, "/v1/tasks/" + std::string(verb), answer_it);
-    add(Method::post, "/v1/tasks/{id}/" + std::string(verb), answer_it);
+    add(Method::post, "/v1/tasks/" + std::string(verb), std::move(many), answer_it);
+    add(Method::post, "/v1/tasks/{id}/" + std::string(verb), std::move(one), answer_it);
   };
-  add_change("cancel", &Api::cancel);
-  add_change("retry", &Api::retry);
-  add_change("succeed", &Api::succeed);
-  add_change("fail", &Api::fail);
-  add_change("release", &Api::release);
-  add_change("extend", &Api::extend);
-  add_change("output", &Api::add_output);
-  add_change("progress", &Api::set_progress);
-  add(Method::post, "/v1/tasks/delete", &Api::remove);
+  const Takes many{{}, Body::json};
+  const Takes leased{{"token"}, Body::json};
+  const Takes leased_or_raw{{"token"}, Body::json_or_raw};
+  add_change("cancel", {{"reason"}, Body::json}, {{"reason"}, Body::json}, &Api::cancel);
+  add_change("retry", {{}, Body::json}, many, &Api::retry);
+  add_change("succeed", leased_or_raw, many, &Api::succeed);
+  add_change("fail", leased, many, &Api::fail);
+  add_change("release", leased, many, &Api::release);
+  add_change("extend", leased, many, &Api::extend);
+  add_change("output", leased_or_raw, many, &Api::add_output);
+  add_change("progress", leased, many, &Api::set_progress);
+  add(Method::post, "/v1/tasks/delete", many, &Api::remove);
 
-  add(Method::get, "/v1/queues", &Api::list_queues);
-  add(Method::get, "/v1/queues/{queue}", &Api::get_queue);
-  add(Method::post, "/v1/queues/{queue}/pause", &Api::pause);
-  add(Method::post, "/v1/queues/{queue}/resume", &Api::resume);
-  add(Method::del, "/v1/queues/{queue}/tasks", &Api::purge);
-  add(Method::get, "/v1/events", &Api::get_events);
-  add(Method::get, "/v1/engine", &Api::get_engine);
-  add(Method::get, "/readyz", &Api::get_readiness);
+  add(Method::get, "/v1/queues", {}, &Api::list_queues);
+  add(Method::get, "/v1/queues/{queue}", {}, &Api::get_queue);
+  add(Method::post, "/v1/queues/{queue}/pause", {}, &Api::pause);
+  add(Method::post, "/v1/queues/{queue}/resume", {}, &Api::resume);
+  add(Method::del, "/v1/queues/{queue}/tasks", {{"confirm"}}, &Api::purge);
+  add(Method::get, "/v1/events", {{"queue", "task", "after"}}, &Api::get_events);
+  add(Method::get, "/v1/engine", {}, &Api::get_engine);
 
+  // Whoever watches the server may ask in whatever form he likes.
+  router_.add(Method::get, "/readyz", [this](const Request& request, Responder to) {
+    if (Tenant* const tenant = tenant_of(request, to)) tenant->api.get_readiness(request, to);
+  });
   router_.add(Method::get, "/healthz", answer_health);
   router_.add(Method::get, "/openapi.json", answer_openapi);
   jules::add_routes(router_, metrics_, [this](const Request& request, const Responder& to) {

@@ -30,8 +30,6 @@ Input<OutputQuery> read_query(const Request& request) {
         return wrong_input("follow", "must be true or false");
       }
       query.follow = field.value == "true";
-    } else {
-      return wrong_input(field.name, "is not known here");
     }
   }
   return query;

@@ -239,8 +239,6 @@ Input<TaskSpec> task_from_raw(const http::Request& request, std::string_view que
                field.name == "headers") {
       return InputError{{Code::invalid_argument, field.name + " cannot stand in the query"},
                         field.name};
-    } else if (fields.contains(field.name)) {
-      return InputError{{Code::invalid_argument, field.name + " stands there twice"}, field.name};
     } else {
       fields[field.name] = value_of(field.name, field.value);
     }

@@ -9,6 +9,7 @@
 #include "apps/api/claims.h"
 #include "apps/api/idempotency.h"
 #include "apps/api/input.h"
+#include "apps/api/takes.h"
 #include "apps/api/task_input.h"
 #include "apps/strict_json.h"
 #include "tests/catch.hpp"
@@ -135,8 +136,68 @@ TEST_CASE("a raw body is the payload, and the query has the rest") {
 
   request.query = {{"payload_text", "x"}};
   CHECK(api::task_from_raw(request, "q").error().field == "payload_text");
-  request.query = {{"type", "x"}, {"type", "y"}};
-  CHECK(api::task_from_raw(request, "q").error().field == "type");
+}
+
+// The status of the refusal, and the field that it names.
+std::string takes_refusal(const api::Takes& takes, const http::Request& request) {
+  const std::optional<http::Response> refusal = api::refusal_of(takes, request);
+  if (!refusal) return "none";
+  const auto problem = nlohmann::json::parse(refusal->body);
+  return std::to_string(refusal->status) + " " + problem.value("field", "");
+}
+
+TEST_CASE("a route takes the parameters that it knows, each of them once") {
+  http::Request request;
+  const auto refusal = [&](const api::Takes& takes, std::vector<http::Field> query) {
+    request.query = std::move(query);
+    return takes_refusal(takes, request);
+  };
+  CHECK(refusal({{"a", "b"}}, {{"b", "1"}, {"a", ""}}) == "none");
+  CHECK(refusal({{"a", "b"}}, {{"b", "1"}, {"c", ""}}) == "400 c");
+  CHECK(refusal({{"a", "b"}}, {{"b", "1"}, {"a", ""}, {"b", "1"}}) == "400 b");
+  CHECK(refusal({}, {{"", ""}}) == "400 ");
+
+  // The fields of a task stand there where the body is its payload.
+  CHECK(refusal({{}, api::Body::task}, {{"type", "x"}}) == "400 type");
+  request.headers = {{"content-type", "image/png"}};
+  CHECK(refusal({{}, api::Body::task}, {{"type", "x"}}) == "none");
+  CHECK(refusal({{}, api::Body::task}, {{"headers.a", "x"}, {"headers.a", "x"}}) ==
+        "400 headers.a");
+}
+
+TEST_CASE("a route takes the body that it knows") {
+  using api::Body;
+  http::Request request;
+  const auto refusal = [&](Body takes, const std::string& type, std::string body = "{}") {
+    request.body = std::move(body);
+    request.headers.clear();
+    if (!type.empty()) request.headers = {{"content-type", type}};
+    return takes_refusal({{}, takes}, request);
+  };
+  CHECK(refusal(Body::none, "", "") == "none");
+  CHECK(refusal(Body::none, "") == "400 ");
+  for (const Body takes : {Body::json, Body::patch, Body::json_or_raw, Body::task}) {
+    CHECK(refusal(takes, "") == "none");
+    for (const char* good :
+         {"application/json", "Application/JSON ; charset=UTF-8", "application/json;a=b",
+          "application/json;a; charset=\"utf-8\"", "application/json;"}) {
+      CHECK(refusal(takes, good) == "none");
+    }
+    for (const char* bad : {"application/json;charset=utf-16", "application/json;a=b; Charset=x"}) {
+      CHECK(refusal(takes, bad) == "415 Content-Type");
+    }
+    CHECK(refusal(takes, "multipart/form-data; boundary=x") == "415 Content-Type");
+    CHECK(refusal(takes, "application/x-www-form-urlencoded", "") == "none");
+    const bool takes_raw = takes == Body::json_or_raw || takes == Body::task;
+    CHECK(refusal(takes, "text/plain;charset=latin1") == (takes_raw ? "none" : "415 Content-Type"));
+    const bool takes_patches = takes == Body::patch || takes_raw;
+    CHECK(refusal(takes, "application/merge-patch+json") ==
+          (takes_patches ? "none" : "415 Content-Type"));
+  }
+  request.headers = {{"content-encoding", "gzip"}};
+  CHECK(takes_refusal({{}, Body::json_or_raw}, request) == "415 Content-Encoding");
+  request.headers = {{"content-encoding", "Identity"}};
+  CHECK(takes_refusal({{}, Body::json_or_raw}, request) == "none");
 }
 
 TEST_CASE("a claim says for how many, how long it waits, and for how long it takes them") {
@@ -162,8 +223,7 @@ TEST_CASE("a claim says for how many, how long it waits, and for how long it tak
   for (const auto& [name, text] :
        std::map<std::string, std::vector<std::string>>{{"max", {"0", "101", "x", ""}},
                                                        {"wait", {"soon", "-1s"}},
-                                                       {"lease", {"999ms", "13h"}},
-                                                       {"colour", {"red"}}}) {
+                                                       {"lease", {"999ms", "13h"}}}) {
     for (const std::string& value : text) {
       INFO(name << '=' << value);
       CHECK(read({{name, value}}).error().field == name);

@@ -6,7 +6,7 @@ import resource
 import socket
 
 import pytest
-from api_client import Client, refused, value_of
+from api_client import Client, done, invalid, refused, value_of
 from jack_server import PATIENCE
 
 TASK = "01900000-0000-7000-8000-000000000000"
@@ -171,6 +171,82 @@ def test_the_rate_of_one_key_is_not_used_up_by_another(idle_server, document):
     value_of(bob.get("/v1/engine"))
 
 
+# --- What is there and has no meaning ---
+
+
+def has_a_fault(operation, answer, field=None):
+    assert answer.status_code == 400, f"{operation.id}: {answer.status_code}"
+    invalid(answer, field)
+
+
+def asked_of_each(api, document, queue):
+    """Each operation of /v1, and the path of one that there is."""
+    task = api.submit(queue)
+    for operation in document.operations:
+        if operation.path.startswith("/v1/"):
+            yield operation, operation.path_for(queue=queue, id=task)
+
+
+def test_each_route_refuses_a_parameter_that_it_does_not_know(api, document, queue):
+    for operation, path in asked_of_each(api, document, queue):
+        answer = api.request(operation.method, path, params={"nonsense": "1"})
+        has_a_fault(operation, answer, "nonsense")
+
+
+def test_each_route_refuses_a_parameter_that_is_there_twice(api, document, queue):
+    asked = 0
+    for operation, path in asked_of_each(api, document, queue):
+        for parameter in operation.parameters:
+            name = parameter["name"]
+            if parameter["in"] == "query" and not parameter.get("explode"):
+                answer = api.request(operation.method, path, params=[(name, "5"), (name, "5")])
+                has_a_fault(operation, answer)
+                asked += 1
+    assert asked > 20
+
+
+def test_each_route_without_a_body_refuses_one(api, document, queue):
+    asked = 0
+    for operation, path in asked_of_each(api, document, queue):
+        if "requestBody" not in operation.item:
+            answer = api.request(operation.method, path, {})
+            has_a_fault(operation, answer)
+            asked += 1
+    assert asked > 10
+
+
+def test_each_route_with_a_body_refuses_one_that_is_encoded(api, document, queue):
+    headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+    for operation, path in asked_of_each(api, document, queue):
+        if "requestBody" in operation.item:
+            answer = api.request(operation.method, path, body=b"\x1f\x8b", headers=headers)
+            refused(answer, 415, "invalid_argument", "Content-Encoding")
+
+
+def test_a_header_of_a_raw_task_stands_in_the_query_once(api, queue):
+    path = f"/v1/queues/{queue}/tasks?headers.a=1&headers.a=2"
+
+    refused(api.send(path, b"x", "image/png"), 400, "invalid_argument", "headers.a")
+
+
+def test_output_without_any_is_refused(api, queue):
+    claimed = api.running(queue)
+
+    invalid(api.say("output", claimed), "output_text")
+    done(api.say("output", claimed, output_text=""))
+
+
+# What stands in two places could be meant either way.
+def test_a_token_and_a_reason_stand_in_the_body_or_in_the_query(api, queue):
+    claimed = api.running(queue)
+    path, token = f"/v1/tasks/{claimed['id']}", claimed["token"]
+
+    answer = api.post(f"{path}/extend", {"token": token}, params={"token": token})
+    refused(answer, 400, "invalid_argument", "token")
+    answer = api.post(f"{path}/cancel", {"reason": "a"}, params={"reason": "b"})
+    refused(answer, 400, "invalid_argument", "reason")
+
+
 # --- Routes that are not there ---
 
 
@@ -253,6 +329,14 @@ def test_each_route_that_takes_json_alone_refuses_other_media_types(api, documen
             )
             assert answer.status_code == 415, f"{operation.id}: {content_type}: {answer.text}"
             assert re.search("json", value_of(answer, 415)["detail"])
+
+
+@pytest.mark.parametrize("charset", ["utf-16", "iso-8859-1"])
+def test_json_in_another_charset_is_refused(api, queue, charset):
+    content_type = f"application/json; charset={charset}"
+    answer = api.send(f"/v1/queues/{queue}/tasks", "{}".encode(charset), content_type)
+
+    refused(answer, 415, "invalid_argument", "Content-Type")
 
 
 @pytest.mark.parametrize("content_type", ["application/json; charset=utf-8", "Application/JSON"])
