@@ -40,7 +40,11 @@ class Builder {
   bool number_unsigned(number_unsigned_t value) {
     return value > number_unsigned_t{kWholeMax} ? refuse_number() : add(value) != nullptr;
   }
-  bool number_float(number_float_t value, const string_t&) { return add(value) != nullptr; }
+  // Whole numbers beyond 64 bits come as these, without a word.
+  bool number_float(number_float_t value, const string_t& text) {
+    const bool is_whole = text.find_first_of(".eE") == text.npos;
+    return is_whole ? refuse_number() : add(value) != nullptr;
+  }
   bool string(string_t& value) { return add(std::move(value)) != nullptr; }
   bool binary(binary_t&) { return false; }
 

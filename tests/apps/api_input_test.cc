@@ -67,6 +67,11 @@ TEST_CASE("JSON is bounded in depth, in number, and in whole numbers") {
   CHECK(refusal("[9007199254740992, -9007199254740992]").empty());
   CHECK(refusal("9007199254740993").find("2^53") != std::string::npos);
   CHECK(refusal("-9007199254740993").find("2^53") != std::string::npos);
+  // The library reads these as floating point.
+  CHECK(refusal("18446744073709551616").find("2^53") != std::string::npos);
+  CHECK(refusal("-9223372036854775809").find("2^53") != std::string::npos);
+  CHECK(refusal("[1" + std::string(400, '0') + "]") != "");
+  CHECK(refusal("[18446744073709551616.0, 1e25, 1E25]").empty());
 }
 
 TEST_CASE("a name that is there twice in one object is refused, among few and among many") {
