@@ -76,6 +76,7 @@ class Submission : public std::enable_shared_from_this<Submission> {
                  [self = shared_from_this(), task, earlier](const Result<wire::Reply>& reply) {
                    Task& named = self->tasks_[task];
                    const bool unknown = !reply && reply.error().code == Code::not_found;
+                   if (!reply && !unknown) named.error = reply.error();  // which one is not known
                    if (!unknown || earlier == named.earlier.size()) {
                      return self->name_from(task + 1);
                    }
