@@ -1,5 +1,7 @@
 """Looking at tasks: one of them, its result, its attempts, and lists."""
 
+import datetime
+
 import pytest
 from api_client import done, in_background, invalid, refused, until, value_of
 from jack_server import PATIENCE
@@ -208,11 +210,18 @@ def test_a_list_by_state_and_by_whether_tasks_have_ended(api, queue):
 
 def test_a_list_by_date_has_its_beginning_and_not_its_end(api, queue):
     task_id = api.submit(queue)
-    date = "2020-01-01T00:00:00Z", "2099-01-01T00:00:00Z"
+    made = int(task_id.replace("-", "")[:12], 16)  # milliseconds, as an id tells
 
-    assert ids_of(api.list(**{"queue": queue, "from": date[0], "to": date[1]})) == [task_id]
-    assert ids_of(api.list(**{"queue": queue, "from": date[1]})) == []
-    assert ids_of(api.list(**{"queue": queue, "to": date[0]})) == []
+    def listed(**bounds):
+        def date(ms):
+            moment = datetime.datetime.fromtimestamp(ms // 1000, datetime.timezone.utc)
+            return f"{moment:%Y-%m-%dT%H:%M:%S}.{ms % 1000:03}Z"
+
+        return ids_of(api.list(queue=queue, **{name: date(ms) for name, ms in bounds.items()}))
+
+    assert listed(**{"from": made, "to": made + 1}) == [task_id]
+    assert listed(**{"from": made}) == listed(to=made + 1) == [task_id]
+    assert listed(**{"from": made + 1}) == listed(to=made) == []
 
 
 @pytest.mark.parametrize(
