@@ -107,6 +107,12 @@ std::optional<TaskId> task_of(const Request& request, const Responder& to);
 // is no duration.
 std::optional<Duration> wait_of(const Request& request, const Responder& to);
 
+// What keeps the engine from taking work, by what it tells of itself; empty: nothing. An entry or a
+// flush that takes longer than these does. Pure.
+inline constexpr Duration kAppendMax = std::chrono::seconds{5};
+inline constexpr Duration kFlushMax = std::chrono::seconds{30};
+std::string unready_because(const wire::EngineInfo& info);
+
 // What was asked, payload included.
 app::Json json_of_spec(TaskSpec spec);
 

@@ -10,6 +10,7 @@
 #include "apps/api/api.h"
 #include "apps/cli/values.h"
 #include "apps/tasks/task_json.h"
+#include "engine/runtime/fact_names.h"
 #include "engine/runtime/replies.h"
 
 namespace jack::api {
@@ -19,10 +20,8 @@ namespace {
 constexpr std::uint32_t kPurgePage = 1000;
 constexpr std::uint64_t kPurgeMax = 100'000;
 
-// An engine that answers later, or whose entry or flush takes longer, is not ready.
+// An engine that answers later is not ready.
 constexpr std::chrono::seconds kProbePatience{2};
-constexpr std::chrono::seconds kAppendMax{5};
-constexpr std::chrono::seconds kFlushMax{30};
 
 // Cancels what waits in a queue, page by page, the newest first, so that it ends although others go
 // on submitting.
@@ -198,17 +197,16 @@ void Api::get_engine(const Request&, Responder to) {
   });
 }
 
-// What keeps it from taking work; empty: nothing.
 std::string unready_because(const wire::EngineInfo& info) {
-  const std::string_view state = fact(info, "state");
-  if (state != "running") return "the engine is " + std::string(state);
+  const std::string_view state = fact(info, fact_names::kState);
+  if (state != fact_names::kRunning) return "the engine is " + std::string(state);
   const auto stands_still = [&](std::string_view name, Duration longest) {
     std::uint64_t ms = 0;
     return app::read_value(fact(info, name), ms) &&
            ms > static_cast<std::uint64_t>(longest.count());
   };
-  if (stands_still("append_ms", kAppendMax)) return "the journal stands still";
-  if (stands_still("flush_ms", kFlushMax)) return "the store stands still";
+  if (stands_still(fact_names::kAppendMs, kAppendMax)) return "the journal stands still";
+  if (stands_still(fact_names::kFlushMs, kFlushMax)) return "the store stands still";
   return {};
 }
 

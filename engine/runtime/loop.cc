@@ -6,6 +6,7 @@
 #include <jack_engine/version.h>
 
 #include "engine/assert.h"
+#include "engine/runtime/fact_names.h"
 
 namespace jack {
 namespace {
@@ -375,10 +376,10 @@ std::string Loop::answer_info(wire::Correlation correlation) const {
   facts["version"] = version();
   facts["engine"] = hex(options_.engine);
   facts["incarnation"] = hex(writer_.incarnation());
-  facts["state"] = phase_ == Phase::stopped   ? "stopped"
-                   : phase_ == Phase::leaving ? "leaving"
-                   : full_                    ? "storage_full"
-                                              : "running";
+  facts[std::string(fact_names::kState)] = phase_ == Phase::stopped   ? "stopped"
+                                           : phase_ == Phase::leaving ? "leaving"
+                                           : full_                    ? "storage_full"
+                                                                      : fact_names::kRunning;
   facts["guarantee"] = transport_.guarantee();
   facts["tasks"] = std::to_string(state_->unfinished());
   facts["running"] = std::to_string(state_->running());
@@ -388,8 +389,8 @@ std::string Loop::answer_info(wire::Correlation correlation) const {
   const auto since = [&](std::optional<SteadyTime> begin) {
     return begin ? ms(now_.steady - *begin) : "0";
   };
-  facts["append_ms"] = since(writer_.on_its_way_since());
-  facts["flush_ms"] = since(flusher_->waiting_since());
+  facts[std::string(fact_names::kAppendMs)] = since(writer_.on_its_way_since());
+  facts[std::string(fact_names::kFlushMs)] = since(flusher_->waiting_since());
   facts["uptime_ms"] = ms(now_.steady - started_at_);
   facts["sessions"] = std::to_string(front_->sessions());
   facts["leases"] = std::to_string(front_->leases());
