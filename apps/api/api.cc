@@ -10,8 +10,8 @@
 #include "engine/runtime/replies.h"
 
 namespace jack::api {
-Api::Api(EngineSession& engine, Claims& claims, EngineSession& look_up, std::string principal)
-    : engine_(engine), claims_(claims), look_up_(look_up), principal_(std::move(principal)) {}
+Api::Api(EngineSession& engine, Claims& claims, EngineSession& look_up, ApiOptions options)
+    : engine_(engine), claims_(claims), look_up_(look_up), options_(std::move(options)) {}
 
 void Api::on_time() {
   std::erase_if(streams_, [](const auto& stream) { return stream.expired(); });

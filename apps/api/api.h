@@ -2,6 +2,7 @@
 // become answers. docs/http.md describes them for clients.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -20,6 +21,7 @@
 #include "apps/api/input.h"
 #include "apps/api/takes.h"
 #include "apps/http/message.h"
+#include "apps/http/server.h"
 #include "apps/json.h"
 
 namespace jack::api {
@@ -28,13 +30,18 @@ using http::Request;
 using http::Responder;
 using http::Response;
 
+struct ApiOptions {
+  std::string principal;  // whose key it is; "" without keys
+  std::function<http::ServerCounters()> counters;
+};
+
 // What the clients with one key do, through one session with the engine, which sees to it that the
 // key allows it. On the server's thread. What it is made with outlives it.
 class Api {
  public:
-  // `principal`: whose key it is; "" without keys. `look_up`: a session that may read everything,
-  // to tell a client which task it has handed in before.
-  Api(EngineSession& engine, Claims& claims, EngineSession& look_up, std::string principal);
+  // `look_up`: a session that may read everything, to tell a client which task it has handed in
+  // before.
+  Api(EngineSession& engine, Claims& claims, EngineSession& look_up, ApiOptions options);
 
   // Several times a second.
   void on_time();
@@ -83,7 +90,7 @@ class Api {
   EngineSession& engine_;
   Claims& claims_;
   EngineSession& look_up_;
-  const std::string principal_;
+  const ApiOptions options_;
   std::vector<std::weak_ptr<EventStream>> streams_;
 };
 

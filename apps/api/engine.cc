@@ -125,6 +125,22 @@ app::Json json_of(const wire::EngineInfo& info) {
   return json;
 }
 
+app::Json json_of(const http::ServerCounters& counters) {
+  app::Json json = app::Json::object();
+  json.set("connections", counters.connections)
+      .set("connections_total", counters.connections_total)
+      .set("requests", counters.requests)
+      .set("not_admitted", counters.not_admitted)
+      .set("malformed", counters.malformed)
+      .set("too_large", counters.too_large)
+      .set("too_slow", counters.too_slow)
+      .set("too_many_connections", counters.too_many_connections)
+      .set("too_many_bodies", counters.too_many_bodies)
+      .set("stalled", counters.stalled)
+      .set("tls_failures", counters.tls_failures);
+  return json;
+}
+
 std::string_view fact(const wire::EngineInfo& info, std::string_view name) {
   for (const auto& [known, value] : info.facts) {
     if (known == name) return value;
@@ -190,10 +206,12 @@ void Api::purge(const Request& request, Responder to) {
 }
 
 void Api::get_engine(const Request&, Responder to) {
-  engine_.ask(wire::Info{}, [to](Result<wire::Reply> reply) {
+  engine_.ask(wire::Info{}, [this, to](Result<wire::Reply> reply) {
     const Result<wire::EngineInfo> info = expect<wire::EngineInfo>(std::move(reply));
     if (!info) return refuse(to, info.error());
-    answer(to, 200, json_of(*info));
+    app::Json json = json_of(*info);
+    json.set("http", json_of(options_.counters()));
+    answer(to, 200, json);
   });
 }
 

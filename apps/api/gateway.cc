@@ -107,12 +107,12 @@ class Gateway::Impl {
 
   // What the clients with one key share.
   struct Tenant {
-    Tenant(std::shared_ptr<EngineSession> opened, EngineSession* house, const std::string& key,
-           const jules::Options& options, jules::Metrics& metrics)
+    Tenant(std::shared_ptr<EngineSession> opened, EngineSession* house, ApiOptions options,
+           const jules::Options& jules_options, jules::Metrics& metrics)
         : session(std::move(opened)),
           claims(*session),
-          api(*session, claims, house == nullptr ? *session : *house, key),
-          jules(*session, house == nullptr ? *session : *house, claims, options, metrics) {}
+          api(*session, claims, house == nullptr ? *session : *house, std::move(options)),
+          jules(*session, house == nullptr ? *session : *house, claims, jules_options, metrics) {}
 
     const std::shared_ptr<EngineSession> session;
     Claims claims;
@@ -177,7 +177,8 @@ Result<Gateway::Impl::Tenant*> Gateway::Impl::tenant_named(const std::string& wh
   opened->on_refused = [this, who] { server_->post([this, who] { let_go(who); }); };
   server_->call_when_readable(opened->descriptor(), poll);
   const jules::Options options{options_.inbox, options_.responses, options_.acknowledge_lease};
-  auto tenant = std::make_unique<Tenant>(opened, house, key, options, metrics_);
+  ApiOptions api{key, [this] { return server_->counters(); }};
+  auto tenant = std::make_unique<Tenant>(opened, house, std::move(api), options, metrics_);
   tenant->claims.call_after = [this](std::chrono::milliseconds delay, std::function<void()> act) {
     server_->call_after(delay, std::move(act));
   };

@@ -76,6 +76,19 @@ def test_each_route_refuses_a_host_that_is_not_its_own(api, document):
             refused(answer, 403, "permission_denied")
 
 
+def test_the_engine_tells_how_many_requests_were_refused_and_why(api):
+    def refused_so_far():
+        counters = value_of(api.get("/v1/engine"))["http"]
+        return counters["not_admitted"], counters["malformed"], counters["too_large"]
+
+    before = refused_so_far()
+    refused(api.get("/v1/engine", headers={"Host": "evil.example"}), 403, "permission_denied")
+    assert raw(api, "GET", "/v1/tasks?a=%zz") == 400
+    assert raw(api, "GET", "/v1/tasks?a=" + "x" * 8192) == 414
+
+    assert [now - then for now, then in zip(refused_so_far(), before)] == [1, 1, 1]
+
+
 FOREIGN = [
     {"Origin": "http://evil.example"},
     {"Origin": "null"},
