@@ -12,6 +12,7 @@
 
 #include <jack_engine/error.h>
 #include <jack_engine/id.h>
+#include <jack_engine/limits.h>
 #include <jack_engine/task.h>
 #include <jack_engine/time.h>
 
@@ -32,6 +33,7 @@ using http::Response;
 
 struct ApiOptions {
   std::string principal;  // whose key it is; "" without keys
+  Limits limits;          // of the engine
   std::function<http::ServerCounters()> counters;
 };
 

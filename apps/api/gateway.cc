@@ -177,7 +177,7 @@ Result<Gateway::Impl::Tenant*> Gateway::Impl::tenant_named(const std::string& wh
   opened->on_refused = [this, who] { server_->post([this, who] { let_go(who); }); };
   server_->call_when_readable(opened->descriptor(), poll);
   const jules::Options options{options_.inbox, options_.responses, options_.acknowledge_lease};
-  ApiOptions api{key, [this] { return server_->counters(); }};
+  ApiOptions api{key, options_.engine_limits, [this] { return server_->counters(); }};
   auto tenant = std::make_unique<Tenant>(opened, house, std::move(api), options, metrics_);
   tenant->claims.call_after = [this](std::chrono::milliseconds delay, std::function<void()> act) {
     server_->call_after(delay, std::move(act));

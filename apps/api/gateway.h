@@ -12,6 +12,7 @@
 
 #include <jack_engine/engine.h>
 #include <jack_engine/error.h>
+#include <jack_engine/limits.h>
 #include <jack_engine/time.h>
 
 #include "apps/http/server.h"
@@ -22,6 +23,7 @@ struct GatewayOptions {
   std::vector<std::string> listen;  // as http::ServerOptions
   std::optional<http::TlsFiles> tls;
   http::HttpLimits limits;
+  Limits engine_limits;  // those that the engine was opened with
 
   std::vector<std::string> hosts;            // as http::GuardRules
   std::vector<std::string> allowed_origins;  // as http::GuardRules

@@ -144,7 +144,10 @@ void Api::submit(const Request& request, Responder to) {
     TaskSpec& spec = input->specs[i];
     KeyedIds ids;
     if (spec.id.empty()) {
-      if (key != nullptr) ids = ids_for_key(options_.principal, *key, i, app::wall_now());
+      if (key != nullptr) {
+        ids = ids_for_key(*key, {options_.principal, i}, key_window(options_.limits),
+                          app::wall_now());
+      }
       spec.id = key != nullptr ? ids.id : new_task_id();
     }
     submission->add(std::move(spec), std::move(ids.earlier));

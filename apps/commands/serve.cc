@@ -148,6 +148,7 @@ Result<ExitStatus> serve(const ServeFlags& flags) {
   Result<HttpSettings> http = http_settings(*settings);
   if (!http) return http.error();
   http->options.log = options.log;
+  http->options.engine_limits = options.limits.value_or(Limits{});
   const bool has_http = !http->options.listen.empty();
   const std::string too_few_files = raise_file_limit(
       options.sessions.sessions_max, has_http ? http->options.limits.connections_max : 0);

@@ -6,6 +6,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include <jack_engine/testing/harness.h>
+
 #include "apps/api/claims.h"
 #include "apps/api/idempotency.h"
 #include "apps/api/input.h"
@@ -256,21 +258,53 @@ TEST_CASE("a lease is named by a text that is read back") {
   }
 }
 
+bool are_same(const api::KeyedIds& first, const api::KeyedIds& later) {
+  return later.id == first.id ||
+         std::find(later.earlier.begin(), later.earlier.end(), first.id) != later.earlier.end();
+}
+
 TEST_CASE("an idempotency key gives the same task for a day, and to everybody his own") {
   const WallTime now{Duration{1'800'000'000'000}};
-  const api::KeyedIds first = api::ids_for_key("ada", "key", 0, now);
-  CHECK(api::ids_for_key("ada", "key", 0, now).id == first.id);
-  CHECK(api::ids_for_key("bob", "key", 0, now).id != first.id);
-  CHECK(api::ids_for_key("ada", "key", 1, now).id != first.id);
-  CHECK(api::ids_for_key("ada", "yek", 0, now).id != first.id);
+  const Duration window = api::key_window({});
+  CHECK(window == Duration{std::chrono::hours{24}});
+  const api::KeyedIds first = api::ids_for_key("key", {"ada", 0}, window, now);
+  CHECK(api::ids_for_key("key", {"ada", 0}, window, now).id == first.id);
+  CHECK(api::ids_for_key("key", {"bob", 0}, window, now).id != first.id);
+  CHECK(api::ids_for_key("key", {"ada", 1}, window, now).id != first.id);
+  CHECK(api::ids_for_key("yek", {"ada", 0}, window, now).id != first.id);
 
   for (const int hours : {1, 8, 12, 23, 24}) {
     INFO(hours);
-    const api::KeyedIds later =
-        api::ids_for_key("ada", "key", 0, now + Duration{std::chrono::hours{hours}});
-    const bool known = later.id == first.id || std::find(later.earlier.begin(), later.earlier.end(),
-                                                         first.id) != later.earlier.end();
-    CHECK(known);
+    const WallTime then = now + Duration{std::chrono::hours{hours}};
+    CHECK(are_same(first, api::ids_for_key("key", {"ada", 0}, window, then)));
+  }
+}
+
+// Else a new key gets an id of a time of which ids have been forgotten, and is refused.
+TEST_CASE("an idempotency key is new in an engine that soon forgets ids, and known for as long") {
+  Limits limits;
+  limits.retention = limits.dedup_window = std::chrono::hours{1};
+  const Duration window = api::key_window(limits);
+  CHECK(window == Duration{std::chrono::hours{1}});
+  testing::Harness jack({.limits = limits});
+
+  std::vector<std::pair<WallTime, api::KeyedIds>> all;
+  for (int i = 0; i < 100; ++i) {
+    const auto ids = api::ids_for_key("key-" + std::to_string(i), {}, window, jack.wall_now());
+    all.emplace_back(jack.wall_now(), ids);
+    TaskSpec spec;
+    spec.id = ids.id;
+    spec.queue = "q";
+    const Result<TaskId> submitted = jack.try_submit(spec);
+    INFO(i << ": " << (submitted ? "" : submitted.error().message));
+    CHECK(submitted.has_value());
+    jack.succeed(jack.claim("q"));
+    jack.advance(std::chrono::minutes{7});
+  }
+
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const WallTime end = all[i].first + window;
+    CHECK(are_same(all[i].second, api::ids_for_key("key-" + std::to_string(i), {}, window, end)));
   }
 }
 
