@@ -6,6 +6,7 @@
 #include "apps/api/api.h"
 #include "apps/api/claims.h"
 #include "apps/api/input.h"
+#include "apps/api/task_input.h"
 #include "apps/strict_json.h"
 #include "apps/tasks/task_json.h"
 #include "engine/runtime/replies.h"
@@ -183,11 +184,19 @@ Input<End> read_success(const Change& change) {
   End end;
   if (change.raw) {
     end.result = *change.raw;
-    return end;
+  } else {
+    Input<Content> result = change.fields.content("result");
+    if (!result) return result.error();
+    end.result = std::move(*result);
   }
-  Input<Content> result = change.fields.content("result");
-  if (!result) return result.error();
-  end.result = std::move(*result);
+  // It has to be as that of a payload.
+  TaskSpec like;
+  like.id = change.lease.task;
+  like.queue = "q";
+  like.content_type = end.result.type;
+  if (const std::optional<InputError> fault = fault_in(like, Limits{}, change.fields.place())) {
+    return *fault;
+  }
   return end;
 }
 

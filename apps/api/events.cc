@@ -5,6 +5,7 @@
 
 #include "apps/api/api.h"
 #include "apps/api/event_stream.h"
+#include "apps/api/task_input.h"
 #include "apps/cli/values.h"
 #include "apps/tasks/task_json.h"
 #include "engine/runtime/replies.h"
@@ -107,6 +108,7 @@ void Api::get_events(const Request& request, Responder to) {
   watch.credit = kCredit;
   for (const http::Field& field : request.query) {
     if (field.name == "queue") {
+      if (const auto fault = fault_in_queue("queue", field.value)) return refuse(to, *fault);
       watch.queue = field.value;
     } else if (field.name == "task") {
       if (!app::read_value(field.value, watch.task)) {

@@ -10,6 +10,7 @@
 #include "apps/api/engine_session.h"
 #include "apps/api/openapi.h"
 #include "apps/api/takes.h"
+#include "apps/api/task_input.h"
 #include "apps/http/address.h"
 #include "apps/http/problem.h"
 #include "apps/http/router.h"
@@ -33,6 +34,11 @@ void answer_openapi(const Request&, Responder to) {
   Response response{200, {}, std::string(openapi_document())};
   response.set("Content-Type", "application/json");
   to.send(std::move(response));
+}
+
+std::optional<InputError> fault_in_path(const Request& request) {
+  if (!request.has_parameter("queue")) return std::nullopt;
+  return fault_in_queue("queue", request.parameter("queue"));
 }
 
 Error not_beyond(const std::string& address, const std::string& what) {
@@ -221,6 +227,8 @@ void Gateway::Impl::add_routes() {
                 [this, takes = std::move(takes), answer_it](Request request, Responder to) {
                   if (std::optional<Response> refusal = refusal_of(takes, request)) {
                     to.send(*std::move(refusal));
+                  } else if (const auto fault = fault_in_path(request)) {
+                    refuse(to, *fault);
                   } else if (Tenant* const tenant = tenant_of(request, to)) {
                     (tenant->api.*answer_it)(request, std::move(to));
                   }

@@ -66,6 +66,7 @@ class Fields {
 
   bool has(const char* name) const { return object_.contains(name); }
   const nlohmann::ordered_json& object() const { return object_; }
+  const std::string& place() const { return place_; }
 
   Input<std::string> text(const std::string& name) const;
   Input<bool> flag(const char* name, bool otherwise) const;

@@ -9,6 +9,7 @@
 #include "apps/strict_json.h"
 #include "apps/text/base64.h"
 #include "apps/text/date.h"
+#include "engine/format/spec.h"
 
 namespace jack::api {
 namespace {
@@ -250,6 +251,87 @@ Input<TaskSpec> task_from_raw(const http::Request& request, std::string_view que
   const std::string* const type = request.header("content-type");
   if (spec->content_type.empty() && type != nullptr) spec->content_type = *type;
   return spec;
+}
+
+namespace {
+
+// What the engine says of a spec, leaving out what is no matter of form.
+Result<void> judge(const TaskSpec& spec, const Limits& limits) {
+  std::string bytes;
+  encode(spec, bytes);
+  Unpacker unpacker;
+  const Result<SpecView> view = decode_spec(unpacker, bytes);
+  if (!view) return view.error();
+  const Result<void> checked = check(*view, limits);
+  return !checked && checked.error().code == Code::invalid_argument ? checked : Result<void>();
+}
+
+// Fields, and how one spec gets them of another. Those that are judged together stand last.
+struct Part {
+  const char* field;
+  void (*copy)(const TaskSpec& from, TaskSpec& to);
+};
+constexpr Part kParts[] = {
+    {"id", [](const TaskSpec& from, TaskSpec& to) { to.id = from.id; }},
+    {"queue", [](const TaskSpec& from, TaskSpec& to) { to.queue = from.queue; }},
+    {"type", [](const TaskSpec& from, TaskSpec& to) { to.type = from.type; }},
+    {"content_type",
+     [](const TaskSpec& from, TaskSpec& to) { to.content_type = from.content_type; }},
+    {"from", [](const TaskSpec& from, TaskSpec& to) { to.from = from.from; }},
+    {"reply_to", [](const TaskSpec& from, TaskSpec& to) { to.reply_to = from.reply_to; }},
+    {"max_attempts",
+     [](const TaskSpec& from, TaskSpec& to) { to.max_attempts = from.max_attempts; }},
+    {"delay_ms", [](const TaskSpec& from, TaskSpec& to) { to.delay = from.delay; }},
+    {"expires_in_ms", [](const TaskSpec& from, TaskSpec& to) { to.expires_in = from.expires_in; }},
+    {"timeout_ms", [](const TaskSpec& from, TaskSpec& to) { to.timeout = from.timeout; }},
+    {"backoff.initial_ms",
+     [](const TaskSpec& from, TaskSpec& to) { to.backoff.initial = from.backoff.initial; }},
+    {"backoff.max_ms",
+     [](const TaskSpec& from, TaskSpec& to) { to.backoff.max = from.backoff.max; }},
+    {"backoff.factor",
+     [](const TaskSpec& from, TaskSpec& to) {
+       to.backoff.factor_permille = from.backoff.factor_permille;
+     }},
+    {"backoff.jitter",
+     [](const TaskSpec& from, TaskSpec& to) {
+       to.backoff.jitter_permille = from.backoff.jitter_permille;
+     }},
+    {"headers", [](const TaskSpec& from, TaskSpec& to) { to.headers = from.headers; }},
+    {"not_before",
+     [](const TaskSpec& from, TaskSpec& to) {
+       to.not_before = from.not_before;
+       to.delay = from.delay;
+     }},
+    {"expires_at",
+     [](const TaskSpec& from, TaskSpec& to) {
+       to.expires_at = from.expires_at;
+       to.expires_in = from.expires_in;
+     }},
+};
+
+}  // namespace
+
+std::optional<InputError> fault_in(const TaskSpec& spec, const Limits& limits,
+                                   const std::string& place) {
+  const Result<void> judged = judge(spec, limits);
+  if (judged) return std::nullopt;
+  for (const Part& part : kParts) {
+    TaskSpec alone;
+    alone.id = TaskId::from(WallTime{}, 0, 0);
+    alone.queue = "q";
+    alone.max_attempts = 1;  // whatever the limits are
+    alone.backoff = {Duration{0}, 1000, Duration{0}, 0};
+    part.copy(spec, alone);
+    const Result<void> refused = judge(alone, limits);
+    if (!refused)
+      return InputError{refused.error(), place.empty() ? part.field : place + "." + part.field};
+  }
+  return InputError{judged.error(), place};
+}
+
+std::optional<InputError> fault_in_queue(const std::string& field, std::string_view name) {
+  if (is_queue_name(name)) return std::nullopt;
+  return InputError{{Code::invalid_argument, kQueueNameRule}, field};
 }
 
 }  // namespace jack::api

@@ -138,7 +138,7 @@ void Api::submit(const Request& request, Responder to) {
     return refuse(to, {Code::invalid_argument, "an Idempotency-Key has 1 to 255 characters"},
                   "Idempotency-Key");
   }
-  const auto submission = std::make_shared<Submission>(look_up_, std::move(to));
+  const auto submission = std::make_shared<Submission>(look_up_, to);
   if (input->is_batch) submission->set_batch();
   for (std::size_t i = 0; i < input->specs.size(); ++i) {
     TaskSpec& spec = input->specs[i];
@@ -149,6 +149,10 @@ void Api::submit(const Request& request, Responder to) {
                           app::wall_now());
       }
       spec.id = key != nullptr ? ids.id : new_task_id();
+    }
+    const std::string place = input->is_batch ? "tasks[" + std::to_string(i) + "]" : "";
+    if (const std::optional<InputError> fault = fault_in(spec, options_.limits, place)) {
+      return refuse(to, *fault);
     }
     submission->add(std::move(spec), std::move(ids.earlier));
   }
@@ -260,6 +264,7 @@ Input<wire::List> list_of(const Request& request) {
   for (const http::Field& field : request.query) {
     const std::string& value = field.value;
     if (field.name == "queue") {
+      if (const auto fault = fault_in_queue("queue", value)) return *fault;
       list.queue = value;
     } else if (field.name == "type") {
       list.type = value;

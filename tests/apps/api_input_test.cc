@@ -145,6 +145,60 @@ TEST_CASE("a raw body is the payload, and the query has the rest") {
   CHECK(api::task_from_raw(request, "q").error().field == "payload_text");
 }
 
+std::string field_at_fault(const TaskSpec& spec, const Limits& limits = {}) {
+  const std::optional<api::InputError> fault = api::fault_in(spec, limits, "here");
+  if (!fault) return "none";
+  CHECK(fault->error.code == Code::invalid_argument);
+  CHECK_FALSE(fault->error.message.empty());
+  return fault->field;
+}
+
+TEST_CASE("what the engine would refuse of a task's form is known by its field") {
+  TaskSpec good;
+  good.id = TaskId::from(WallTime{}, 1, 2);
+  good.queue = "q";
+  CHECK(field_at_fault(good) == "none");
+  const auto field_with = [&good](auto change) {
+    TaskSpec spec = good;
+    change(spec);
+    return field_at_fault(spec);
+  };
+  const Duration too_long = Limits{}.delay_max + Duration{1};
+  const std::string long_text(kShortTextBytesMax + 1, 'x');
+  CHECK(field_with([](TaskSpec& spec) { spec.queue = "a b"; }) == "here.queue");
+  CHECK(field_with([&](TaskSpec& spec) { spec.type = long_text; }) == "here.type");
+  CHECK(field_with([](TaskSpec& spec) { spec.content_type = "a\n"; }) == "here.content_type");
+  CHECK(field_with([](TaskSpec& spec) { spec.from = "\x7f"; }) == "here.from");
+  CHECK(field_with([](TaskSpec& spec) { spec.reply_to = "a b"; }) == "here.reply_to");
+  CHECK(field_with([](TaskSpec& spec) { spec.max_attempts = 0; }) == "here.max_attempts");
+  CHECK(field_with([&](TaskSpec& spec) { spec.delay = too_long; }) == "here.delay_ms");
+  CHECK(field_with([&](TaskSpec& spec) { spec.expires_in = too_long; }) == "here.expires_in_ms");
+  CHECK(field_with([&](TaskSpec& spec) { spec.timeout = too_long; }) == "here.timeout_ms");
+  CHECK(field_with([&](TaskSpec& spec) { spec.backoff.initial = too_long; }) ==
+        "here.backoff.initial_ms");
+  CHECK(field_with([&](TaskSpec& spec) { spec.backoff.max = too_long; }) == "here.backoff.max_ms");
+  CHECK(field_with([](TaskSpec& spec) { spec.backoff.factor_permille = 999; }) ==
+        "here.backoff.factor");
+  CHECK(field_with([](TaskSpec& spec) { spec.backoff.jitter_permille = 1001; }) ==
+        "here.backoff.jitter");
+  CHECK(field_with([&](TaskSpec& spec) { spec.headers["a"] = std::string(4096, 'x'); }) ==
+        "here.headers");
+  CHECK(field_with([](TaskSpec& spec) {
+          spec.delay = Duration{1};
+          spec.not_before = WallTime{};
+        }) == "here.not_before");
+  CHECK(field_with([](TaskSpec& spec) {
+          spec.expires_in = Duration{1};
+          spec.expires_at = WallTime{};
+        }) == "here.expires_at");
+
+  // What nobody gave may be wrong by other limits, and how large a payload is says the engine.
+  CHECK(field_at_fault(good, {.attempts_max = 2}) == "here.max_attempts");
+  CHECK(field_at_fault(good, {.delay_max = Duration{1}}) == "here.backoff.initial_ms");
+  good.payload = "xx";
+  CHECK(field_at_fault(good, {.payload_bytes_max = 1}) == "none");
+}
+
 // The status of the refusal, and the field that it names.
 std::string takes_refusal(const api::Takes& takes, const http::Request& request) {
   const std::optional<http::Response> refusal = api::refusal_of(takes, request);

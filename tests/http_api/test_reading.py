@@ -244,7 +244,7 @@ def test_a_filter_that_is_wrong_is_named(api, query):
 
 
 def test_a_list_of_what_is_no_queue_is_refused(api):
-    invalid(api.get("/v1/tasks", params={"queue": "a b"}))
+    invalid(api.get("/v1/tasks", params={"queue": "a b"}), "queue")
 
 
 def test_head_has_the_head_of_get_and_no_body(api, queue):

@@ -236,6 +236,20 @@ def test_each_route_with_a_body_refuses_one_that_is_encoded(api, document, queue
             refused(answer, 415, "invalid_argument", "Content-Encoding")
 
 
+def test_each_route_of_a_queue_names_it_where_it_is_none(api, document):
+    for operation in document.operations:
+        if "{queue}" in operation.path:
+            answer = api.request(operation.method, operation.path_for(queue="a%20b"))
+            has_a_fault(operation, answer, "queue")
+
+
+def test_a_media_type_of_a_result_that_is_none_is_named(api, queue):
+    claimed = api.running(queue)
+
+    answer = api.say("succeed", claimed, result_text="x", content_type="text/html\r\nA: b")
+    refused(answer, 400, "invalid_argument", "content_type")
+
+
 def test_a_header_of_a_raw_task_stands_in_the_query_once(api, queue):
     path = f"/v1/queues/{queue}/tasks?headers.a=1&headers.a=2"
 
