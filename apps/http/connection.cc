@@ -161,7 +161,8 @@ void Connection::shake_hands() {
     case Outcome::done:
       phase_ = Phase::receiving;
       since_ = SteadyClock::now();
-      readable_ = entrance_.tls;  // the first request may have come together with the last handshake message
+      // The first request may have come together with the last message of the handshake.
+      readable_ = entrance_.tls;
       proceed();
       break;
     case Outcome::wait_readable:
