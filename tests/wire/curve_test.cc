@@ -346,17 +346,19 @@ TEST_CASE("a session polled by its descriptor hears at once what comes with its 
     Link link = Attach::link(engine, "gateway").value();
     REQUIRE(link.wait(std::chrono::milliseconds{0}) == Link::News::renewed);
     link.say(List{7, "mail", {}});
-    REQUIRE(link.wait(std::chrono::milliseconds{0}) != Link::News::refused);
+    // Its descriptor tells of what comes after it was heard to the end.
     bool answered = false;
-    while (!answered) {
-      pollfd file{link.descriptor(), POLLIN, 0};
-      REQUIRE(::poll(&file, 1, static_cast<int>(std::chrono::milliseconds{test::kSoon}.count())) ==
-              1);
+    const auto hear_all = [&] {
       for (;;) {
         const Link::News news = link.wait(std::chrono::milliseconds{0});
-        if (news == Link::News::nothing) break;
+        if (news == Link::News::nothing) return;
         answered |= news == Link::News::reply && jack::correlation_of(link.reply()) == 7;
       }
+    };
+    for (hear_all(); !answered; hear_all()) {
+      pollfd file{link.descriptor(), POLLIN, 0};
+      const auto most = static_cast<int>(std::chrono::milliseconds{test::kSoon}.count());
+      REQUIRE(::poll(&file, 1, most) == 1);
     }
   }
 }
