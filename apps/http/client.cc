@@ -7,6 +7,7 @@
 #include <ctime>
 #include <exception>
 #include <future>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <thread>
@@ -240,7 +241,8 @@ Result<Response> Caller::receive(const std::optional<std::string>& unsent) {
   Parser parser;
   parser.eager(true);
   parser.header_limit(static_cast<std::uint32_t>(limits_.header_bytes_max));
-  parser.body_limit(boost::none);  // looked at below: Beast 1.74 does not hold it in all cases
+  // Looked at below: Beast 1.74 does not hold its own in all cases, and takes none for 0 in others.
+  parser.body_limit(std::numeric_limits<std::uint64_t>::max());
   std::string received;
   while (!parser.is_done()) {
     const std::size_t before = received.size();

@@ -135,6 +135,14 @@ class Failures(EarlierTest):
         self.assertIn("did not answer within 300ms",
                       self.complaint(server, "list", "--timeout", "300ms"))
 
+    def test_an_answer_that_says_that_it_is_too_large_is_not_waited_for(self):
+        def announce(connection, _):
+            connection.sendall(OK + b"Content-Length: 70000000\r\n\r\n")
+            server.ended.wait(PATIENCE)
+
+        server = self.server(announce)
+        self.assertIn("too large", self.complaint(server, "list"))
+
     def test_a_server_that_never_accepts_is_waited_for_until_the_deadline(self):
         with socket.create_server(("127.0.0.1", 0)) as listener:
             for scheme in ("http", "https"):
