@@ -26,6 +26,8 @@ using http::Method;
 const std::string kHouse;                   // the server itself
 const std::string kNobody = "without key";  // whoever comes without a key while none is needed
 
+const Error kKeyIsGone{Code::unauthenticated, "this API key is no longer good"};
+
 void answer_health(const Request&, Responder to) {
   answer(to, 200, std::move(app::Json::object().set("status", "ok")));
 }
@@ -133,6 +135,7 @@ class Gateway::Impl {
   Tenant* tenant_of(const Request& request, const Responder& to);
   Result<Tenant*> tenant_named(const std::string& who);
   void let_go(const std::string& who);
+  void tend_gone();
   void shut_out_nobody();
 
   Engine& engine_;
@@ -141,6 +144,11 @@ class Gateway::Impl {
   http::Router router_;
   jules::Metrics metrics_;
   std::map<std::string, std::unique_ptr<Tenant>, std::less<>> tenants_;
+  struct Gone {
+    std::unique_ptr<Tenant> tenant;
+    std::chrono::steady_clock::time_point since;
+  };
+  std::vector<Gone> gone_;                // those whose key is no longer good, for a while
   std::unique_ptr<http::Server> server_;  // its thread uses all of the above
 };
 
@@ -194,12 +202,19 @@ Result<Gateway::Impl::Tenant*> Gateway::Impl::tenant_named(const std::string& wh
 void Gateway::Impl::let_go(const std::string& who) {
   const auto found = tenants_.find(who);
   if (found == tenants_.end()) return;
-  const Error gone{Code::unauthenticated, "this API key is no longer good"};
   EngineSession& session = *found->second->session;
-  found->second->claims.refuse_all(gone);
-  session.fail_all(gone);
+  found->second->claims.refuse_all(kKeyIsGone);
+  session.fail_all(kKeyIsGone);
   server_->stop_calling(session.descriptor());
+  gone_.push_back({std::move(found->second), std::chrono::steady_clock::now()});
   tenants_.erase(found);
+}
+
+// What the house was asked for them may be answered only now, and make them ask for more.
+void Gateway::Impl::tend_gone() {
+  const auto over = std::chrono::steady_clock::now() - 2 * EngineSession::kPatience;
+  for (const Gone& gone : gone_) gone.tenant->session->fail_all(kKeyIsGone);
+  std::erase_if(gone_, [over](const Gone& gone) { return gone.since < over; });
 }
 
 // The first key ends what goes on without one. The session stays: what the engine has handed out
@@ -213,6 +228,7 @@ void Gateway::Impl::shut_out_nobody() {
 
 void Gateway::Impl::on_time() {
   shut_out_nobody();
+  tend_gone();
   for (const auto& [who, tenant] : tenants_) {
     tenant->session->on_time();
     tenant->claims.on_time();

@@ -1,8 +1,10 @@
 """What a key that may not do everything does on the old routes, and what it learns of the rest."""
 
+import threading
+
 import pytest
 
-from jules_server import body_of, error_of
+from jules_server import PATIENCE, at_once, body_of, error_of
 
 
 @pytest.fixture
@@ -100,3 +102,26 @@ def test_who_may_only_read_changes_nothing(owner, holder):
 
     assert [each["task"] for each in reader.pending("ada")] == ["x"]
     assert "note" not in reader.data(task)
+
+
+def test_a_key_that_is_revoked_amid_its_requests_harms_nobody(idle_server, owner):
+    task = owner.add("x", agent="ada")
+    for number in range(5):
+        key = idle_server.new_key(f"ada-{number}", "--scope", "work,read")
+        ended = threading.Barrier(5)
+
+        def put_until_refused():
+            client = idle_server.client(X_API_Key=key)
+            while (status := client.put(f"/tasks/{task}", {"at": 1}).status_code) == 200:
+                pass
+            ended.wait(PATIENCE)
+            return status
+
+        def revoke():
+            idle_server.keys("revoke", f"ada-{number}")
+            ended.wait(PATIENCE)
+
+        *statuses, _ = at_once(*[put_until_refused] * 4, revoke)
+        assert set(statuses) <= {401, 503}
+
+    assert owner.data(task)["at"] == 1
