@@ -6,12 +6,13 @@ nothing happens twice.
 
 In each life of the server a round of requests is under way at once, each on a connection of its
 own: submits and batches under an Idempotency-Key, claims, and succeeds. The kill comes at a random
-moment after the requests were sent, or, in every second life, when the first answer arrives. Then
-the server is started again on the same data, and every request is repeated.
+moment from the first request that is sent on, or, in every second life, when the first answer
+arrives. Then the server is started again on the same data, and every request is repeated.
 """
 
 import argparse
 import collections
+import concurrent.futures
 import json
 import pathlib
 import random
@@ -57,7 +58,10 @@ class Request:
         self.socket = socket.create_connection((server.host, server.port), PATIENCE)
 
     def send(self):
-        self.socket.sendall(f"{self.head}\r\n".encode() + self.content)
+        try:
+            self.socket.sendall(f"{self.head}\r\n".encode() + self.content)
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # killed already
 
     def answer(self):
         """Its status and JSON; None where it has not come whole."""
@@ -189,17 +193,25 @@ class Kills(unittest.TestCase):
         order = self.dice.sample(requests, len(requests))
         for request in order:
             request.connect(self.server)
-        for request in order:
-            request.send()
-        sockets = [request.socket for request in requests]
-        until_answered = PATIENCE if when_answered else self.dice.uniform(0, KILL_WITHIN_SECONDS)
-        select.select([] if not when_answered else sockets, [], [], until_answered)
-        self.assertEqual(self.server.kill(), -9)
+        if when_answered:
+            kill_when = [request.socket for request in requests], PATIENCE
+        else:
+            # Early rather than late: the first tasks are there long before the round is over.
+            kill_when = [], KILL_WITHIN_SECONDS * self.dice.random() ** 3
+        with concurrent.futures.ThreadPoolExecutor(1) as executor:
+            killed = executor.submit(self.kill_when, *kill_when)
+            for request in order:
+                request.send()
+            self.assertEqual(killed.result(), -9)
         self.count["kills"] += 1
         answers = {request: request.answer() for request in requests}
         self.count["requests"] += len(requests)
         self.count["unanswered"] += sum(answer is None for answer in answers.values())
         return answers
+
+    def kill_when(self, readable, seconds):
+        select.select(readable, [], [], seconds)
+        return self.server.kill()
 
     # --- What the next life says ---
 
