@@ -347,15 +347,15 @@ TEST_CASE("a session polled by its descriptor hears at once what comes with its 
     REQUIRE(link.wait(std::chrono::milliseconds{0}) == Link::News::renewed);
     link.say(List{7, "mail", {}});
     // Its descriptor tells of what comes after it was heard to the end.
-    bool answered = false;
-    const auto hear_all = [&] {
+    const auto hears_answer = [&] {
+      bool heard = false;
       for (;;) {
         const Link::News news = link.wait(std::chrono::milliseconds{0});
-        if (news == Link::News::nothing) return;
-        answered |= news == Link::News::reply && jack::correlation_of(link.reply()) == 7;
+        if (news == Link::News::nothing) return heard;
+        heard |= news == Link::News::reply && jack::correlation_of(link.reply()) == 7;
       }
     };
-    for (hear_all(); !answered; hear_all()) {
+    while (!hears_answer()) {
       pollfd file{link.descriptor(), POLLIN, 0};
       const auto most = static_cast<int>(std::chrono::milliseconds{test::kSoon}.count());
       REQUIRE(::poll(&file, 1, most) == 1);
