@@ -20,6 +20,10 @@ struct HttpLimits {
   // Of the part of a streamed answer that its reader has not taken yet; beyond: Written::full.
   std::size_t stream_bytes_max = 256 * 1024;
 
+  // Of an answer's bytes that lie in the kernel and for which the client has no room yet; beyond:
+  // they wait here. Without it the kernel takes some 4 MiB for each client that does not read.
+  std::size_t kernel_bytes_max = 128 * 1024;
+
   // Of the bytes that arrive while a request is handled; beyond: they stay in the kernel, and that
   // the client leaves is noticed later.
   std::size_t ahead_bytes_max = 16 * 1024;

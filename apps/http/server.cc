@@ -16,7 +16,9 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
+#include <sys/socket.h>
 
 #include "apps/http/address.h"
 #include "apps/http/byte_stream.h"
@@ -69,12 +71,15 @@ Result<tcp::acceptor> listen(boost::asio::io_context& io, const std::string& add
 }
 
 // What cannot be set is not needed for the connection to work.
-void prepare(tcp::socket& socket) {
+void prepare(tcp::socket& socket, const HttpLimits& limits) {
   error_code ignored;
   ::fcntl(socket.native_handle(), F_SETFD, FD_CLOEXEC);
   socket.non_blocking(true, ignored);
   socket.set_option(tcp::no_delay(true), ignored);
   socket.set_option(boost::asio::socket_base::keep_alive(true), ignored);
+  // What is under way to the client is not counted in this (tcp(7)), so it slows nobody down.
+  const int unsent = static_cast<int>(limits.kernel_bytes_max);
+  ::setsockopt(socket.native_handle(), IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
 }
 
 milliseconds sweep_period(const HttpLimits& limits) {
@@ -214,7 +219,7 @@ void Server::Impl::take_rest(Listener& listener, const error_code& error) {
 }
 
 void Server::Impl::add(tcp::socket socket, bool at_loopback) {
-  prepare(socket);
+  prepare(socket, options_.limits);
   const bool full =
       common_.connections.size() - common_.turned_away >= options_.limits.connections_max;
   if (full && (tls_ || common_.turned_away >= kTurnedAwayMax)) {

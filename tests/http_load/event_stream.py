@@ -33,6 +33,7 @@ class EventParser:
         self.bytes = b""
         self.text = b""
         self.head = None
+        self.chunk_left = 0  # bytes of the chunk under way, with the two that end it
         self.has_begun = False  # the server has said that it listens
         self.begins_at = None  # and behind which position
         self.is_whole = False  # the answer has come to its proper end
@@ -58,20 +59,16 @@ class EventParser:
         return True
 
     def take_chunks(self):
-        at = 0
-        while True:
-            line_end = self.bytes.find(b"\r\n", at)
-            if line_end < 0:
-                break
-            length = int(self.bytes[at:line_end], 16)
-            begin, end = line_end + 2, line_end + 2 + length
-            if len(self.bytes) < end + 2:
-                break
-            assert self.bytes[end : end + 2] == b"\r\n"
-            self.text += self.bytes[begin:end]
-            self.is_whole = length == 0
-            at = end + 2
-        self.bytes = self.bytes[at:]
+        while self.bytes:
+            if not self.chunk_left:
+                length, end, rest = self.bytes.partition(b"\r\n")
+                if not end:
+                    break
+                self.chunk_left, self.bytes = int(length, 16) + 2, rest
+                self.is_whole = self.chunk_left == 2
+            part, self.bytes = self.bytes[: self.chunk_left], self.bytes[self.chunk_left :]
+            self.text += part[: max(0, self.chunk_left - 2)]
+            self.chunk_left -= len(part)
 
     def take_events(self):
         *blocks, self.text = self.text.split(b"\n\n")

@@ -36,8 +36,8 @@ IDLE_STREAM_BYTES_MAX = 64 * 1024
 SLOW_SECONDS = 40
 SLOW_PART_BYTES = 512
 SLOW_PAUSE_SECONDS = 0.5
-# Of what a slow reader lets lie in its own kernel. The server's kernel holds some 4 MB more, so all
-# events have to be more than that.
+# Of what a slow reader lets lie in its own kernel. The server's kernel holds 128 KiB more, and the
+# server itself 256 KiB; all events are several times that.
 UNREAD_BYTES = 32 * 1024
 
 ARGUMENTS = argparse.ArgumentParser()
