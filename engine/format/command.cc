@@ -48,6 +48,7 @@ constexpr LimitField kLimitFields[] = {
     limit<&Limits::engine_liveness>(13),
     limit<&Limits::heartbeat_interval>(14),
     limit<&Limits::watch_retention>(15),
+    limit<&Limits::absence_max>(16),
 };
 
 // Larger values would not fit the types behind them, and mean nothing.
@@ -250,6 +251,7 @@ std::optional<Command> decode_kind(CommandKind kind, Fields& fields, const Limit
     case CommandKind::take: return decode_take(fields);
     case CommandKind::annotate: return decode_annotate(fields);
     case CommandKind::remove: return RemoveCommand{fields.id()};
+    case CommandKind::alive: return AliveCommand{fields.u64()};
   }
   return std::nullopt;
 }
@@ -383,6 +385,11 @@ void encode(const AnnotateCommand& command, std::string& out) {
 void encode(const RemoveCommand& command, std::string& out) {
   Packer packer(out);
   begin(packer, CommandKind::remove, 1).id(command.task);
+}
+
+void encode(const AliveCommand& command, std::string& out) {
+  Packer packer(out);
+  begin(packer, CommandKind::alive, 1).u64(command.flushed);
 }
 
 Result<Command> decode_command(Fields fields, const Limits& limits) {

@@ -45,6 +45,7 @@ enum class CommandKind : std::uint8_t {
   take = 16,
   annotate = 17,
   remove = 18,
+  alive = 19,
 };
 
 // A pool is where an engine's hunger for one set of queues is counted. Its number is the engine's
@@ -188,6 +189,11 @@ struct RemoveCommand {
   TaskId task;
 };
 
+// [19, index]: this engine has everything up to this index in its store.
+struct AliveCommand {
+  std::uint64_t flushed = 0;
+};
+
 // Appends one command, encoded.
 void encode(const SubmitCommand& command, std::string& out);
 void encode(const SettleCommand& command, std::string& out);
@@ -207,12 +213,13 @@ void encode(const ResumeCommand& command, std::string& out);
 void encode(const TakeCommand& command, std::string& out);
 void encode(const AnnotateCommand& command, std::string& out);
 void encode(const RemoveCommand& command, std::string& out);
+void encode(const AliveCommand& command, std::string& out);
 
 using Command =
     std::variant<SubmitCommand, SettleCommand, WantCommand, OpenPoolCommand, ClosePoolCommand,
                  CancelCommand, RetryCommand, ProgressCommand, OutputCommand, PauseCommand,
                  TickCommand, JoinCommand, LeaveCommand, SetLimitsCommand, ResumeCommand,
-                 TakeCommand, AnnotateCommand, RemoveCommand>;
+                 TakeCommand, AnnotateCommand, RemoveCommand, AliveCommand>;
 
 // One command from its array. Texts are views into the entry. `limits` are those in force, for
 // what a set_limits leaves unnamed.

@@ -62,7 +62,10 @@ Result<void> Flusher::take_result(SteadyTime now) {
   flush_.reset();
   state_.flushed();
   events_.flushed();
-  if (!keep_journal_) transport_.trim(flushed_);
+  if (!keep_journal_) {
+    const bool shared = transport_.capabilities().shared;
+    transport_.trim(shared ? std::min(flushed_, state_.flushed_by_all()) : flushed_);
+  }
   return {};
 }
 

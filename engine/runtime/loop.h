@@ -186,6 +186,7 @@ class Loop {
   SteadyTime judged_at_;    // when the front was last told the time
   bool tick_under_way_ = false;
   bool wrote_leave_ = false;
+  Index told_flushed_ = 0;  // to the others
   bool rejoin_wanted_ = false;
   bool full_ = false;
   SteadyTime full_until_{};  // an append found no room: not before this is it tried with more

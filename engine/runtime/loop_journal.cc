@@ -40,6 +40,11 @@ void Loop::write() {
   }
   if (!writer_.repeats() && !writer_.has_waiting()) {
     if (out_.commands.empty() && !is_alive_due()) return;
+    if (transport_.capabilities().shared && phase_ == Phase::running &&
+        told_flushed_ != flusher_->flushed()) {
+      told_flushed_ = flusher_->flushed();
+      out_.commands.add_own(Pending::Kind::engine, AliveCommand{told_flushed_});
+    }
     writer_.add(std::exchange(out_.commands, {}));
   }
   writer_.append(journal_clock_.at(now_.steady), now_.steady);
@@ -131,6 +136,7 @@ void Loop::on_fate(const AppendFate& fate) {
 
 void Loop::begin_incarnation() {
   writer_.begin_incarnation(options_.new_incarnation(), state_->epoch());
+  told_flushed_ = 0;
   Batch first;
   const Instant wall{now_.wall.time_since_epoch().count()};
   first.add_own(Pending::Kind::engine, JoinCommand{kRulesOldest, kRulesNewest, wall});

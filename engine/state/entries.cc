@@ -130,8 +130,24 @@ Result<CommandOutcome> State::apply_command(const EntryHeader& header, Fields fi
                         [&](const TakeCommand& c) -> Applied { return apply(header, c); },
                         [&](const AnnotateCommand& c) -> Applied { return apply(c); },
                         [&](const RemoveCommand& c) -> Applied { return apply(c); },
+                        [&](const AliveCommand& c) -> Applied { return apply(header, c); },
                     },
                     *command);
+}
+
+CommandOutcome State::apply(const EntryHeader& header, const AliveCommand& command) {
+  Member& self = *member(header.incarnation);
+  self.flushed = std::max(self.flushed, std::min(command.flushed, register_.index));
+  return {};
+}
+
+Index State::flushed_by_all() const {
+  Index all = register_.index;
+  for (const Member& member : register_.members) all = std::min(all, member.flushed);
+  for (const auto& [engine, absence] : register_.absent) {
+    if (absence.until > register_.now) all = std::min(all, absence.flushed);
+  }
+  return all;
 }
 
 CommandOutcome State::apply_join(const EntryHeader& header, const JoinCommand& command) {
@@ -157,8 +173,13 @@ CommandOutcome State::apply_join(const EntryHeader& header, const JoinCommand& c
   Member joined;
   joined.engine = header.engine;
   joined.incarnation = header.incarnation;
+  joined.last_seen = register_.liveness;
   joined.rules_oldest = command.rules_oldest;
   joined.rules_newest = command.rules_newest;
+  if (const auto was = register_.absent.find(header.engine); was != register_.absent.end()) {
+    joined.flushed = was->second.flushed;
+    register_.absent.erase(was);
+  }
   register_.members.push_back(std::move(joined));
   return {};
 }
@@ -168,6 +189,7 @@ CommandOutcome State::apply_join(const EntryHeader& header, const JoinCommand& c
 void State::end_incarnation(std::size_t index) {
   const Member gone = std::move(register_.members[index]);
   register_.members.erase(register_.members.begin() + static_cast<std::ptrdiff_t>(index));
+  register_.absent[gone.engine] = {gone.flushed, register_.now + register_.limits.absence_max};
   std::vector<PoolSlot> pools;
   pools_.for_each([&](PoolSlot slot, const Pool& pool) {
     if (pool.incarnation == gone.incarnation) pools.push_back(slot);

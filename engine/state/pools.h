@@ -12,6 +12,7 @@
 #include "engine/format/command.h"
 #include "engine/format/entry.h"
 #include "engine/state/queues.h"
+#include "engine/transport.h"
 
 namespace jack {
 
@@ -70,7 +71,14 @@ struct Member {
   LivenessTime last_seen;
   std::uint32_t rules_oldest = 0;
   std::uint32_t rules_newest = 0;
+  Index flushed = 0;  // what it has in its store, as it said last
   std::map<PoolNumber, PoolSlot> pools;
+};
+
+// What the journal keeps for an engine that is not joined.
+struct Absence {
+  Index flushed = 0;
+  Instant until;
 };
 
 }  // namespace jack

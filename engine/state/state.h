@@ -101,6 +101,10 @@ class State {
   std::uint64_t epoch() const { return register_.epoch; }
   const Limits& limits() const { return register_.limits; }
 
+  // What nobody needs any more: every engine that is joined, or may come back, has the entries up
+  // to this one in its store.
+  Index flushed_by_all() const;
+
   // The highest number applied of this incarnation; nothing while it is not joined.
   std::optional<std::uint64_t> last_number(const Id128& incarnation) const;
 
@@ -182,6 +186,7 @@ class State {
   Member* member(const Id128& incarnation);
   CommandOutcome apply_join(const EntryHeader& header, const JoinCommand& command);
   void end_incarnation(std::size_t member);
+  CommandOutcome apply(const EntryHeader& header, const AliveCommand& command);
   Result<CommandOutcome> apply_command(const EntryHeader& header, Fields fields);
 
   // submit.cc: how tasks come to be

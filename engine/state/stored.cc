@@ -109,9 +109,9 @@ std::unique_ptr<TaskExtras> decode_extras(Fields fields, bool& failed) {
 }
 
 void encode_member(const Member& member, Packer& packer) {
-  packer.array(6).bytes(view(member.engine)).bytes(view(member.incarnation));
+  packer.array(7).bytes(view(member.engine)).bytes(view(member.incarnation));
   packer.u64(member.last_number).i64(member.last_seen.ms);
-  packer.u64(member.rules_oldest).u64(member.rules_newest);
+  packer.u64(member.rules_oldest).u64(member.rules_newest).u64(member.flushed);
 }
 
 Member decode_member(Fields fields, bool& failed) {
@@ -122,6 +122,7 @@ Member decode_member(Fields fields, bool& failed) {
   member.last_seen = {fields.i64()};
   member.rules_oldest = read_u32(fields);
   member.rules_newest = read_u32(fields);
+  member.flushed = fields.u64();
   failed |= fields.failed();
   return member;
 }
@@ -255,7 +256,7 @@ Result<void> decode_queue(std::string_view bytes, Queue& queue) {
 
 void encode_meta(const Register& values, const Pools& pools, std::string& out) {
   Packer packer(out);
-  packer.array(19).u64(kStoredFormat).u64(values.epoch).u64(values.rules).u64(values.index);
+  packer.array(20).u64(kStoredFormat).u64(values.epoch).u64(values.rules).u64(values.index);
   packer.u64(values.entries).u64(values.chain).i64(values.now.ms).i64(values.liveness.ms);
   packer.u64(values.next_serial).u64(values.next_token).i64(values.next_order);
   packer.i64(values.next_front_order).u64(values.sum).u64(values.queue_sum);
@@ -273,6 +274,10 @@ void encode_meta(const Register& values, const Pools& pools, std::string& out) {
   pools.for_each([&](PoolSlot, const Pool&) { ++pool_count; });
   packer.array(pool_count);
   pools.for_each([&](PoolSlot slot, const Pool& pool) { encode_pool(slot, pool, packer); });
+  packer.array(values.absent.size());
+  for (const auto& [engine, absence] : values.absent) {
+    packer.array(3).bytes(view(engine)).u64(absence.flushed).i64(absence.until.ms);
+  }
 }
 
 Result<void> decode_meta(std::string_view bytes, Register& values, Pools& pools) {
@@ -311,6 +316,13 @@ Result<void> decode_meta(std::string_view bytes, Register& values, Pools& pools)
   for (Fields rows = fields.array(); rows.more() && !failed;) {
     decode_pool(rows.array(), pools, failed);
     failed |= rows.failed();
+  }
+  for (Fields absent = fields.array(); absent.more() && !failed;) {
+    Fields row_of = absent.array();
+    Absence& absence = values.absent[read_id128(row_of)];
+    absence.flushed = row_of.u64();
+    absence.until = read_instant(row_of);
+    failed |= row_of.failed() || absent.failed();
   }
   if (failed || fields.failed()) return Error{Code::corruption, "the stored state is damaged"};
   pools.for_each([&](PoolSlot slot, const Pool& pool) {

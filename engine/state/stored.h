@@ -70,16 +70,17 @@ struct Register {
   std::uint64_t queue_sum = 0;
   Limits limits;
   std::vector<Member> members;
+  std::map<Id128, Absence> absent;  // by engine
   std::map<Partition, PartitionSum> partitions;
   IdTimes forgotten;  // ids of dropped partitions: those unknown could be repeats of them
 };
 
 // [1, epoch, rules, index, entries, chain, now, liveness, next serial, next token, next order,
 //  next front order, sum, queue sum, limits,
-//  [[engine, incarnation, last number, last seen, rules oldest, rules newest], …],
+//  [[engine, incarnation, last number, last seen, rules oldest, rules newest, flushed], …],
 //  [[partition, count, sum, emptied, ids], …], forgotten,
 //  [[slot, incarnation, number, remote, lease, [queue, …], turn, appetite, open, leases
-//  end|nil],…]]
+//  end|nil],…], [[engine, flushed, until], …]]
 // Times of ids (`ids`, `forgotten`): [from, to, from, to, …].
 void encode_meta(const Register& values, const Pools& pools, std::string& out);
 Result<void> decode_meta(std::string_view bytes, Register& values, Pools& pools);

@@ -123,6 +123,8 @@ void State::lose_silent_members() {
 void State::prune() {
   const Limits& limits = register_.limits;
   const Duration window = std::max(limits.dedup_window, limits.retention);
+  std::erase_if(register_.absent,
+                [this](const auto& absent) { return absent.second.until <= register_.now; });
   bool dropped = false;
   while (!register_.partitions.empty()) {
     const auto oldest = register_.partitions.begin();
@@ -206,6 +208,7 @@ CommandOutcome State::apply(const SetLimitsCommand& command) {
       {"watch_retention", ms(wanted.watch_retention), year_ms},
       {"engine_liveness", ms(wanted.engine_liveness), day_ms},
       {"heartbeat_interval", ms(wanted.heartbeat_interval), day_ms},
+      {"absence_max", ms(wanted.absence_max), year_ms},
   };
   for (const Bound& bound : bounds) {
     if (bound.value <= bound.max) continue;

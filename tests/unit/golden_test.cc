@@ -98,6 +98,7 @@ std::string all_commands() {
   builder.add(TakeCommand{id, 4});
   builder.add(AnnotateCommand{id, {{"note", "text"}, {"gone", std::nullopt}}});
   builder.add(RemoveCommand{id});
+  builder.add(AliveCommand{9});
   return builder.close({1, {1}, {2}, 3, Instant{4}});
 }
 
@@ -239,6 +240,8 @@ TEST_CASE("golden: the state beside tasks and queues") {
   values.partitions[5] = {1, 2, true, {}};
   values.partitions[5].ids.add(IdTimes::Stretch{6, 7});
   values.forgotten.add(IdTimes::Stretch{1, 2});
+  values.members[0].flushed = 3;
+  values.absent[Id128{4}] = {5, Instant{6}};
   Pools pools;
   pools.restore(1).queues = {0, 2};
   std::string row;

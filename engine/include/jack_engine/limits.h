@@ -32,6 +32,9 @@ struct Limits {
   Duration engine_liveness{10'000};
   // The most by which one entry moves the liveness clock.
   Duration heartbeat_interval{3000};
+  // For how long the journal keeps what an engine that is gone has not flushed. Coming back later
+  // it has to begin with the store of another one.
+  Duration absence_max{600'000};
 
   friend bool operator==(const Limits&, const Limits&) = default;
 };
