@@ -1,5 +1,6 @@
 // The loop's side of the journal: own entries go out, all entries come in and are applied; joining,
 // and joining again.
+#include <algorithm>
 #include <utility>
 
 #include "engine/runtime/loop.h"
@@ -10,8 +11,9 @@ namespace {
 // After an append that found no room, submits are refused at least this long.
 constexpr Duration kFullFor{1000};
 
-// Uncertainty of clocks and of a hand-out's way to its worker.
-constexpr Duration kCurrentMargin{1000};
+// For the uncertainty of clocks and a hand-out's way to its worker: an eighth of the time after
+// which an engine is declared lost, and no more than this.
+constexpr Duration kCurrentMarginMax{1000};
 
 }  // namespace
 
@@ -23,7 +25,8 @@ bool Loop::is_alive_due() const {
 // An engine that others may have declared lost must not act on what it knows of old.
 bool Loop::is_current() const {
   if (!transport_.capabilities().shared) return true;
-  return now_.steady < writer_.sent_at() + (state_->limits().engine_liveness - kCurrentMargin);
+  const Duration liveness = state_->limits().engine_liveness;
+  return now_.steady < writer_.sent_at() + (liveness - std::min(liveness / 8, kCurrentMarginMax));
 }
 
 void Loop::write() {

@@ -217,10 +217,10 @@ CommandOutcome State::apply(const SetLimitsCommand& command) {
                                         std::to_string(bound.value)};
   }
   if (wanted.timers_per_tick_max == 0 || wanted.heartbeat_interval < Duration{1} ||
-      wanted.engine_liveness < wanted.heartbeat_interval || wanted.attempts_max == 0) {
+      wanted.engine_liveness < 2 * wanted.heartbeat_interval || wanted.attempts_max == 0) {
     return {Code::invalid_argument,
             "timers_per_tick_max, heartbeat_interval and attempts_max must be above 0, "
-            "engine_liveness not below heartbeat_interval"};
+            "engine_liveness at least twice heartbeat_interval"};
   }
   register_.limits = wanted;
   return {};
