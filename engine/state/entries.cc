@@ -24,6 +24,12 @@ bool begins_with_join(Fields commands) {
 // JSON readers with floats keep whole.
 constexpr std::uint64_t kTokensSkipped = 1ull << 25;
 
+// A command behind a leave, or behind a join that was refused.
+CommandOutcome refuse_unjoined(Fields& commands) {
+  commands.array();
+  return {Code::failed_precondition, "its engine is not joined any more"};
+}
+
 template <typename... Functions>
 struct Overloaded : Functions... {
   using Functions::operator()...;
@@ -51,15 +57,18 @@ Result<void> State::apply(Index index, const Buffer& entry, Outcomes& outcomes) 
   move_clocks(decoded->header);
   owners_.push_back(entry);
   owned_bytes_ += entry->size();
+  const EntryHeader& header = decoded->header;
+  // It lives, whatever its own tick finds of others.
+  if (Member* self = member(header.incarnation)) self->last_seen = register_.liveness;
   for (Fields commands = decoded->commands; commands.more();) {
-    Result<CommandOutcome> outcome = apply_command(decoded->header, commands.array());
+    const bool begins = outcomes.commands.empty();
+    Result<CommandOutcome> outcome = begins || member(header.incarnation) != nullptr
+                                         ? apply_command(header, commands.array())
+                                         : refuse_unjoined(commands);
     if (!outcome) return outcome.error();
     outcomes.commands.push_back(*std::move(outcome));
   }
-  if (Member* self = member(decoded->header.incarnation)) {
-    self->last_number = decoded->header.number;
-    self->last_seen = register_.liveness;
-  }
+  if (Member* self = member(header.incarnation)) self->last_number = header.number;
   return {};
 }
 

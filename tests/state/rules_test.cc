@@ -133,6 +133,60 @@ TEST_CASE("an engine that appends nothing while others do is lost, and its tasks
   CHECK(status.attempts.at(0).outcome == Outcome::lost);
 }
 
+// Found by simulation: the tick of an engine that had been silent declared that very engine lost,
+// and what came behind it in the entry crashed every engine that applied it.
+TEST_CASE("an engine that speaks again is not lost by its own tick") {
+  Journal journal;
+  OtherEngine other(journal, 2);
+  other.write(JoinCommand{1, 1, std::nullopt});
+  for (int i = 0; i < 10; ++i) {
+    journal.advance(Duration{2000});
+    journal.write(PauseCommand{"mail", false});
+  }
+
+  const Outcomes& outcomes =
+      other.write(TickCommand{}, OpenPoolCommand{1, false, Duration{30'000}, {"mail"}});
+
+  CHECK(outcomes.commands.at(1).code == Code::ok);
+  CHECK(other.write(TickCommand{}).verdict == Verdict::applied);
+}
+
+TEST_CASE("the journal is kept until every engine has it in its store, or has been gone for long") {
+  Journal journal;
+  OtherEngine other(journal, 2);
+  other.write(JoinCommand{1, 1, std::nullopt});
+  journal.write(AliveCommand{2});
+  CHECK(journal.state().flushed_by_all() == 0);
+  other.write(AliveCommand{1});
+  CHECK(journal.state().flushed_by_all() == 1);
+
+  other.write(LeaveCommand{});
+  CHECK(journal.state().flushed_by_all() == 1);
+  ++other.header().incarnation.back();
+  other.write(JoinCommand{1, 1, std::nullopt});
+  CHECK(journal.state().flushed_by_all() == 1);
+  other.write(LeaveCommand{});
+  journal.advance(journal.state().limits().absence_max);
+  journal.write(TickCommand{});
+  CHECK(journal.state().flushed_by_all() == 2);
+}
+
+TEST_CASE("what stands behind a leave, or behind a join that is refused, does nothing") {
+  Journal journal;
+  OtherEngine newer(journal, 2);
+  const Outcomes& refused =
+      newer.write(JoinCommand{7, 8, std::nullopt}, PauseCommand{"mail", true});
+  CHECK(refused.commands.at(1).code == Code::failed_precondition);
+
+  const Outcomes& left = journal.write(
+      LeaveCommand{}, OpenPoolCommand{1, false, Duration{30'000}, {"mail"}}, WantCommand{1, 1},
+      ClosePoolCommand{1}, AliveCommand{1}, PauseCommand{"mail", true});
+  for (std::size_t i = 1; i < left.commands.size(); ++i) {
+    CHECK(left.commands[i].code == Code::failed_precondition);
+  }
+  CHECK_FALSE(journal.state().queue("mail"));
+}
+
 TEST_CASE("a remote worker's lease outlives its engine and is resumed at any other") {
   Journal journal;
   OtherEngine other(journal, 2);
