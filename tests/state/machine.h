@@ -96,6 +96,7 @@ class Machine {
   }
 
   State& state() { return *state_; }
+  const State& state() const { return *state_; }
   MemoryStore& store() { return *store_; }
   MemoryTables& tables() { return *tables_; }
 

@@ -77,7 +77,18 @@ void FaultyStore::begin_flush(std::shared_ptr<const Flush> flush) {
 
 void FaultyStore::release_flushes() {
   hold_ = false;
-  if (held_ != nullptr) inner_->begin_flush(std::exchange(held_, nullptr));
+  end_flush({});
+}
+
+void FaultyStore::end_flush(std::optional<Error> error) {
+  if (held_ == nullptr) return;
+  const std::shared_ptr<const Flush> flush = std::exchange(held_, nullptr);
+  if (!error) {
+    inner_->begin_flush(flush);
+    return;
+  }
+  failed_ = std::move(error);
+  if (failed_->code == Code::stopped) stopped_ = failed_;
 }
 
 std::optional<Result<void>> FaultyStore::flushed() {

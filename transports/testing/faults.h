@@ -81,6 +81,8 @@ class FaultyStore final : public Store {
   void damage_rows(bool damage) { damage_ = damage; }
   void hold_flushes() { hold_ = true; }
   void release_flushes();
+  // The flush that is held ends now, with this error or as it should. The next one is held again.
+  void end_flush(std::optional<Error> error);
   void set_room_bytes(std::optional<std::uint64_t> bytes) { room_bytes_ = bytes; }
   bool is_holding() const { return held_ != nullptr; }
   std::uint64_t flushes_begun() const { return flushes_begun_; }
