@@ -3,7 +3,6 @@
 
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <memory>
 #include <string>
 #include <utility>
@@ -15,6 +14,7 @@
 #include "engine/store.h"
 #include "engine/transport.h"
 #include "tests/catch.hpp"
+#include "tests/support/files.h"
 
 namespace jack::test {
 
@@ -49,11 +49,6 @@ class TestClock final : public Clock {
   SteadyTime steady{};
   WallTime wall{std::chrono::milliseconds{1'700'000'000'000}};
 };
-
-inline std::string content_of(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
 
 inline void write_file(const std::string& path, const std::string& content) {
   std::ofstream(path, std::ios::binary) << content;

@@ -3,10 +3,11 @@
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <new>
 
 #include <sqlite3.h>
+
+#include "tests/support/files.h"
 
 namespace jack::test {
 namespace {
@@ -132,11 +133,6 @@ int full_path(sqlite3_vfs*, const char* path, int size, char* full) {
   return system_vfs()->xFullPathname(system_vfs(), path, size, full);
 }
 
-std::string read_all(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-
 }  // namespace
 
 FaultVfs::FaultVfs()
@@ -197,7 +193,7 @@ int FaultVfs::before(Operation operation) {
 }
 
 void FaultVfs::synced(const std::string& path) {
-  std::string content = read_all(path);
+  std::string content = content_of(path);
   const std::lock_guard lock(mutex_);
   durable_[path] = std::move(content);
 }

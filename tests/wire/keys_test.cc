@@ -3,7 +3,6 @@
 
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <thread>
 
 #include <sys/stat.h>
@@ -12,6 +11,7 @@
 #include "engine/wire/curve.h"
 #include "engine/wire/key_ring.h"
 #include "tests/catch.hpp"
+#include "tests/support/files.h"
 #include "tests/wire/folder.h"
 
 namespace jack::wire {
@@ -67,11 +67,6 @@ Key curve_key(const std::string& name) {
   return key;
 }
 
-std::string text_in(const std::string& path) {
-  std::ifstream file(path);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
 }  // namespace
 
 TEST_CASE("a name and a public key alone are a CURVE key with all rights") {
@@ -119,7 +114,7 @@ TEST_CASE("the list in the present format is read, in all its forms") {
   CHECK(keys.find("ada")->rights == Rights::all());
   CHECK(keys.find("laptop")->rights == Rights::parse("submit,work,read", "*").value());
   CHECK(keys.find("ci")->rights == Rights::parse("submit,read", "review-*,mail").value());
-  CHECK(text_in(kSample).ends_with("\n" + line_of(*keys.find("ci")) + "\n"));
+  CHECK(test::content_of(kSample).ends_with("\n" + line_of(*keys.find("ci")) + "\n"));
 }
 
 TEST_CASE("a key expires at its date, and is revoked whatever the date of that") {
@@ -201,7 +196,7 @@ TEST_CASE("keys are added, revoked and restored, and all other lines stay as the
   const WallTime now = date("2026-11-23T10:00:00Z");
 
   REQUIRE(add_key(path, ci).has_value());
-  CHECK(text_in(path) == ours + "\n" + line_of(ci) + "\n");
+  CHECK(test::content_of(path) == ours + "\n" + line_of(ci) + "\n");
   CHECK((std::filesystem::status(path).permissions() & std::filesystem::perms{077}) ==
         std::filesystem::perms::none);
 
@@ -209,10 +204,10 @@ TEST_CASE("keys are added, revoked and restored, and all other lines stay as the
   CHECK(revoked.revoked == now);
   CHECK(read_key_list(path)->find("ci")->revoked == now);
   CHECK(revoke_key(path, "ci", now + std::chrono::hours{1})->revoked == now);
-  CHECK(text_in(path).starts_with(ours + "\n"));
+  CHECK(test::content_of(path).starts_with(ours + "\n"));
 
   CHECK(restore_key(path, "ci").value() == ci);
-  CHECK(text_in(path) == ours + "\n" + line_of(ci) + "\n");
+  CHECK(test::content_of(path) == ours + "\n" + line_of(ci) + "\n");
 }
 
 TEST_CASE("a change of the list that cannot be made changes nothing") {
@@ -225,7 +220,7 @@ TEST_CASE("a change of the list that cannot be made changes nothing") {
   CHECK(restore_key(path, "ada").error().code == Code::not_found);
   REQUIRE(add_key(path, ada).has_value());
   REQUIRE(add_key(path, ci).has_value());
-  const std::string before = text_in(path);
+  const std::string before = test::content_of(path);
 
   CHECK(add_key(path, api_key("ada", "76543210")).error().code == Code::already_exists);
   CHECK(add_key(path, api_key("cd", "01234567")).error().code == Code::already_exists);
@@ -237,13 +232,13 @@ TEST_CASE("a change of the list that cannot be made changes nothing") {
   CHECK(revoke_key(path, "bob", now).error().code == Code::not_found);
   CHECK(restore_key(path, "bob").error().code == Code::not_found);
   CHECK(restore_key(path, "ada").error().code == Code::already_exists);
-  CHECK(text_in(path) == before);
+  CHECK(test::content_of(path) == before);
 
   std::ofstream(path, std::ios::app) << "no line\n";
   CHECK(add_key(path, curve_key("bob")).error().code == Code::invalid_argument);
   CHECK(revoke_key(path, "ada", now).error().code == Code::invalid_argument);
   CHECK(restore_key(path, "ada").error().code == Code::invalid_argument);
-  CHECK(text_in(path) == before + "no line\n");
+  CHECK(test::content_of(path) == before + "no line\n");
 }
 
 TEST_CASE("a list in a folder that is not there, or where nothing can be written, is an error") {

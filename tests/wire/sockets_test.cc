@@ -12,6 +12,7 @@
 #include "engine/wire/router.h"
 #include "engine/wire/socket.h"
 #include "tests/catch.hpp"
+#include "tests/support/files.h"
 #include "tests/wire/fake_engine.h"
 #include "tests/wire/folder.h"
 
@@ -57,11 +58,6 @@ mode_t mode_of(const std::string& path) {
   struct stat status {};
   REQUIRE(::lstat(path.c_str(), &status) == 0);
   return status.st_mode & 0777;
-}
-
-std::string content_of(const std::string& path) {
-  std::ifstream file(path);
-  return {std::istreambuf_iterator<char>(file), {}};
 }
 
 // A ROUTER's peer of our own making, with frames that a Dealer would not send.
@@ -298,7 +294,7 @@ TEST_CASE("the socket file is the owner's alone, and DIR/engine names what is bo
 
     CHECK(mode_of(folder / "jack.sock") == 0600);
     CHECK(mode_of(folder / "engine") == 0600);
-    CHECK(content_of(folder / "engine") == endpoints[0] + "\n" + endpoints[1] + "\n");
+    CHECK(test::content_of(folder / "engine") == endpoints[0] + "\n" + endpoints[1] + "\n");
     CHECK(endpoints[0] == "ipc://" + folder / "jack.sock");
   }
   CHECK_FALSE(std::filesystem::exists(folder / "engine"));
@@ -347,7 +343,7 @@ TEST_CASE("what cannot be listened on is refused by name, and nothing is harmed"
   std::ofstream(file) << "data";
 
   CHECK(open_error(listen_on({"ipc://" + file})) == Code::invalid_argument);
-  CHECK(content_of(file) == "data");
+  CHECK(test::content_of(file) == "data");
   CHECK(open_error(listen_on({"ipc://"})) == Code::invalid_argument);
   CHECK(open_error(listen_on({"ipc://@abstract"})) == Code::invalid_argument);
   CHECK(open_error(listen_on({"ipc://*"})) == Code::invalid_argument);
