@@ -29,10 +29,10 @@ Result<Dealer> Dealer::open(Route route) {
   if (!socket) return std::move(socket).error();
   Dealer dealer(std::move(route), *std::move(socket));
   if (!dealer.route_.in_process()) {
-    Result<zmq::socket_t> monitor = make_monitor(*dealer.route_.context, dealer.socket_, kEvents);
+    Result<Monitor> monitor = Monitor::open(*dealer.route_.context, dealer.socket_, kEvents);
     if (!monitor) return std::move(monitor).error();
     dealer.monitor_ = *std::move(monitor);
-    dealer.monitor_file_ = dealer.monitor_.get(zmq::sockopt::fd);
+    dealer.monitor_file_ = dealer.monitor_.descriptor();
   }
   dealer.socket_file_ = dealer.socket_.get(zmq::sockopt::fd);
   if (Result<void> ok = dealer.connect(); !ok) return ok.error();
@@ -71,7 +71,7 @@ void Dealer::look_up_again() {
 // asked, until there was nothing, after whatever else was done with it. So everything here asks
 // first and then sleeps.
 Dealer::News Dealer::wait(std::chrono::milliseconds timeout, Wake* wake) {
-  if (!has_monitor() && !std::exchange(greeted_, true)) return News::connected;
+  if (!monitor_ && !std::exchange(greeted_, true)) return News::connected;
   if (const std::optional<News> news = take_frame()) return *news;
   if (more_events_) {
     if (const std::optional<News> news = take_event()) return *news;
@@ -98,10 +98,10 @@ std::optional<Dealer::News> Dealer::take_frame() {
 }
 
 std::optional<Dealer::News> Dealer::take_event() {
-  if (!has_monitor()) return std::nullopt;
+  if (!monitor_) return std::nullopt;
   more_events_ = true;
   for (;;) {
-    const MonitorEvent event = next_event(monitor_);
+    const MonitorEvent event = monitor_.next();
     switch (event.event) {
       case 0: more_events_ = false; return std::nullopt;
       case ZMQ_EVENT_HANDSHAKE_SUCCEEDED:

@@ -64,11 +64,10 @@ class Dealer {
   News on_key_mismatch();
   News on_refused(std::string message);
   int events();
-  bool has_monitor() const { return monitor_.handle() != nullptr; }
 
   Route route_;
   zmq::socket_t socket_;
-  zmq::socket_t monitor_;  // empty in this process: there the connection just is
+  Monitor monitor_;  // of nothing in this process: there the connection just is
   int socket_file_ = -1;
   int monitor_file_ = -1;
   bool more_events_ = true;

@@ -117,9 +117,6 @@ Result<std::unique_ptr<Router>> Router::open(zmq::context_t& context,
 Router::~Router() {
   if (!data_dir_.empty()) unpublish(data_dir_);
   for (const std::string& path : socket_files_) ::unlink(path.c_str());  // libzmq leaves them
-  for (const std::unique_ptr<Door>& door : doors_) {
-    if (door->has_monitor()) zmq_socket_monitor(door->socket.handle(), nullptr, 0);
-  }
 }
 
 Result<Router::Door*> Router::add_door(zmq::context_t& context, bool in_process) {
@@ -129,12 +126,12 @@ Result<Router::Door*> Router::add_door(zmq::context_t& context, bool in_process)
   door->socket = *std::move(socket);
   door->in_process = in_process;
   if (!in_process) {
-    Result<zmq::socket_t> monitor = make_monitor(context, door->socket, ZMQ_EVENT_DISCONNECTED);
+    Result<Monitor> monitor = Monitor::open(context, door->socket, ZMQ_EVENT_DISCONNECTED);
     if (!monitor) return std::move(monitor).error();
     door->monitor = *std::move(monitor);
   }
   files_.push_back({door->socket.get(zmq::sockopt::fd), POLLIN, 0});
-  files_.push_back({in_process ? -1 : door->monitor.get(zmq::sockopt::fd), POLLIN, 0});
+  files_.push_back({door->monitor.descriptor(), POLLIN, 0});
   doors_.push_back(std::move(door));
   return doors_.back().get();
 }
@@ -338,9 +335,7 @@ SessionId Router::add_session(Door& door, std::string_view routing_id, zmq::mess
 // Notes which sessions may have ended with a connection.
 void Router::take_events(Door& door) {
   door.may_have_events = false;
-  if (!door.has_monitor()) return;
-  for (MonitorEvent event = next_event(door.monitor); event.event != 0;
-       event = next_event(door.monitor)) {
+  for (MonitorEvent event = door.monitor.next(); event.event != 0; event = door.monitor.next()) {
     const SteadyClock::time_point now = SteadyClock::now();
     for (const int descriptor : {event.value, -1}) {
       const auto [begin, end] = by_descriptor_.equal_range(descriptor);

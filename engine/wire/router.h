@@ -83,7 +83,7 @@ class Router final : public Sessions {
   // doors, so that a message's door alone tells which of these it is.
   struct Door {
     zmq::socket_t socket;
-    zmq::socket_t monitor;  // empty in this process: there libzmq has no events
+    Monitor monitor;  // of its connections; of nothing in this process
     bool in_process = false;
     bool keyed = false;
     // Whether there may be a message, or an event, to take. A socket's descriptor tells of the next
@@ -94,8 +94,6 @@ class Router final : public Sessions {
     // By the routing id, which names a connection. Its peer may have chosen it, so it says nothing
     // about who that is.
     std::unordered_map<std::string, SessionId, Hash, std::equal_to<>> sessions;
-
-    bool has_monitor() const { return monitor.handle() != nullptr; }
   };
 
   struct Session {

@@ -128,25 +128,32 @@ Result<zmq::socket_t> make_socket(zmq::context_t& context, zmq::socket_type type
   }
 }
 
-Result<zmq::socket_t> make_monitor(zmq::context_t& context, zmq::socket_t& socket, int events) {
+Result<Monitor> Monitor::open(zmq::context_t& context, zmq::socket_t& socket, int events) {
   static std::atomic<std::uint64_t> number{0};
   const std::string address = "inproc://jack-monitor-" + std::to_string(++number);
-  Result<zmq::socket_t> monitor = make_socket(context, zmq::socket_type::pair);
-  if (!monitor) return monitor;
+  Result<zmq::socket_t> pair = make_socket(context, zmq::socket_type::pair);
+  if (!pair) return std::move(pair).error();
+  Monitor monitor;
+  monitor.events_ = *std::move(pair);
   try {
     // Without a bound: libzmq's own thread would wait where it is reached. Events are few.
-    monitor->set(zmq::sockopt::rcvhwm, 0);
+    monitor.events_.set(zmq::sockopt::rcvhwm, 0);
     if (zmq_socket_monitor(socket.handle(), address.c_str(), events) != 0) throw zmq::error_t();
-    monitor->connect(address);
+    monitor.watched_ = socket.handle();
+    monitor.events_.connect(address);
     return monitor;
   } catch (const zmq::error_t& error) {
     return error_of(error, "cannot watch a socket");
   }
 }
 
-MonitorEvent next_event(zmq::socket_t& monitor) {
+Monitor::~Monitor() {
+  if (watched_ != nullptr) zmq_socket_monitor(watched_, nullptr, 0);
+}
+
+MonitorEvent Monitor::next() {
   zmq::message_t part;
-  if (!receive(monitor, part)) return {};
+  if (watched_ == nullptr || !receive(events_, part)) return {};
   // 16 bits of event and 32 of value in this host's order (zmq_socket_monitor), then the address.
   std::uint16_t event = 0;
   std::uint32_t value = 0;
@@ -154,7 +161,7 @@ MonitorEvent next_event(zmq::socket_t& monitor) {
     std::memcpy(&event, part.data(), sizeof event);
     std::memcpy(&value, part.data<char>() + sizeof event, sizeof value);
   }
-  while (part.more() && receive(monitor, part)) {
+  while (part.more() && receive(events_, part)) {
   }
   return {event, static_cast<int>(value)};
 }

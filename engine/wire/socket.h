@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include <zmq.hpp>
 
@@ -33,16 +34,42 @@ Result<std::shared_ptr<zmq::context_t>> shared_context();
 // Errors: unavailable  no more sockets or files
 Result<zmq::socket_t> make_socket(zmq::context_t& context, zmq::socket_type type);
 
-// A socket that yields the given monitor events of `socket`, each as two frames.
-Result<zmq::socket_t> make_monitor(zmq::context_t& context, zmq::socket_t& socket, int events);
-
 struct MonitorEvent {
   int event = 0;  // ZMQ_EVENT_…; 0: none at the moment
   int value = 0;  // a file descriptor or a status, by the event
 };
 
-// The next event; never blocks.
-MonitorEvent next_event(zmq::socket_t& monitor);
+// Tells what happens to a socket's connections (zmq_socket_monitor(3)). On the socket's thread, and
+// gone before it. It makes the socket tell nobody any more before it stops listening: libzmq's own
+// thread, which all sockets of a context share, waits for ever to tell somebody who has gone.
+class Monitor {
+ public:
+  Monitor() = default;  // of nothing, as in this process, where libzmq has no events
+
+  // Of the events named, ZMQ_EVENT_….
+  static Result<Monitor> open(zmq::context_t& context, zmq::socket_t& socket, int events);
+
+  Monitor(Monitor&& other) noexcept
+      : watched_(std::exchange(other.watched_, nullptr)), events_(std::move(other.events_)) {}
+  Monitor& operator=(Monitor&& other) noexcept {
+    std::swap(watched_, other.watched_);
+    events_.swap(other.events_);
+    return *this;
+  }
+  ~Monitor();
+
+  explicit operator bool() const { return watched_ != nullptr; }
+
+  // Readable when there may be an event; −1 of nothing.
+  int descriptor() const { return watched_ == nullptr ? -1 : events_.get(zmq::sockopt::fd); }
+
+  // Never blocks.
+  MonitorEvent next();
+
+ private:
+  void* watched_ = nullptr;
+  zmq::socket_t events_;
+};
 
 // What became of a frame. "Not now" is neither an error nor a loop.
 enum class Sent {

@@ -396,6 +396,36 @@ TEST_CASE("a dealer connects again when its engine is back, at another place too
   CHECK(dealer.route().endpoint == engine->endpoint());
 }
 
+// libzmq's thread once waited for ever to tell the closed dealer that its connection had broken,
+// and no other dealer of the process heard of anything any more.
+TEST_CASE("a connection that breaks while its dealer is being closed harms no other dealer") {
+  Folder folder;
+  FakeEngine engine(listen_on({"ipc://" + folder / "engine"}));
+  Dealer other = connect(engine.endpoint());
+  REQUIRE(next(other, engine) == Dealer::News::connected);
+
+  const std::string endpoint = "ipc://" + folder / "deaf";
+  zmq::context_t deaf_context;
+  zmq::socket_t deaf(deaf_context, zmq::socket_type::router);
+  deaf.set(zmq::sockopt::rcvhwm, 1);
+  deaf.bind(endpoint);
+  {
+    Dealer closing = connect(endpoint);
+    REQUIRE(next(closing, engine) == Dealer::News::connected);
+    // What is on its way keeps the connection open for a while when the dealer has gone.
+    for (int i = 0; i < 1000 && closing.send(std::string(100'000, 'x')) == Sent::done; ++i) {
+    }
+  }
+  deaf.set(zmq::sockopt::linger, 0);
+  deaf.close();
+  deaf_context.close();
+
+  REQUIRE(other.send(encode(Info{1})) == Sent::done);
+  engine.take<Info>();
+  Dealer another = connect(engine.endpoint());
+  CHECK(next(another, engine) == Dealer::News::connected);
+}
+
 TEST_CASE("a dealer within the process hears that its engine's context is closed") {
   auto context = open_context().value();
   auto router = Router::open(*context, RouterOptions{}).value();
