@@ -211,16 +211,18 @@ TEST_CASE(
 
 TEST_CASE("a running attempt goes on over a restart of its engine") {
   Stage stage;
+  std::binary_semaphore running{0};
   std::binary_semaphore go{0};
   std::atomic<bool> stop_seen = false;
   Worker worker = Worker::start(stage.options(), [&](Attempt& attempt) {
+                    running.release();
                     go.acquire();
                     stop_seen = attempt.stop_token().stop_requested();
                     return "done";
                   }).value();
   CHECK(stage.begin() == 1);
   stage.deliver({1});
-  stage.engine->idle_until([&] { return stage.engine->pings() >= 0; });
+  REQUIRE(running.try_acquire_for(test::kSoon));
 
   for (int restart = 0; restart < 3; ++restart) {
     stage.restart();
@@ -270,14 +272,16 @@ TEST_CASE("a lease that cannot be resumed stops its handler") {
 
 TEST_CASE("a resume that the engine cannot take yet is asked again") {
   Stage stage;
+  std::binary_semaphore running{0};
   std::binary_semaphore go{0};
   Worker worker = Worker::start(stage.options(), [&](Attempt&) {
+                    running.release();
                     go.acquire();
                     return "done";
                   }).value();
   stage.begin();
   stage.deliver({1});
-  stage.engine->idle_until([] { return true; });
+  REQUIRE(running.try_acquire_for(test::kSoon));
   stage.restart();
   stage.begin();
   auto resume = stage.engine->take<wire::Resume>();
