@@ -114,7 +114,7 @@ class TaskTable {
   }
 
  private:
-  static constexpr std::uint32_t kBlockBits = 12;
+  static constexpr std::uint32_t kBlockBits = 8;
   static constexpr std::uint32_t kBlockMask = (1u << kBlockBits) - 1;
 
   // Open addressing with linear probing; the hash is kept so that probing touches no records.
