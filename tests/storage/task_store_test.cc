@@ -245,7 +245,7 @@ TEST_CASE("a full disk takes the reserve, refuses new tasks, and recovers when r
   CHECK(store->room_bytes() == 0);  // and asks for it to be set aside again
   REQUIRE(flush_at(*store, 2));     // done by then, because one thread does both in order
 
-  while (store->room_bytes() == 0) REQUIRE(flush_at(*store, 3));
+  for (Index index = 3; store->room_bytes() == 0; ++index) REQUIRE(flush_at(*store, index));
   CHECK((*data)->reserve().held());
 }
 
