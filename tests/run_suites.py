@@ -159,8 +159,9 @@ def run(build, suites, slower):
     for stale in [log, *(suite.results for suite in suites if suite.results)]:
         stale.unlink(missing_ok=True)
     names = [f"{PROJECT}:{suite.name}" for suite in suites]
-    # Most suites wait for some of their time, for leases to end and the like.
-    processes = ["--num-processes", str((os.cpu_count() or 1) + 1)]
+    # Most suites wait for some of their time, for leases to end and the like; where everything is
+    # slower, they compute.
+    processes = ["--num-processes", str((os.cpu_count() or 1) + (1 if slower == 1 else 0))]
     subprocess.run(
         ["meson", "test", "-C", build, "--print-errorlogs", "-t", str(slower), *processes, *names],
         check=False,
