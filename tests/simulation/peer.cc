@@ -5,6 +5,8 @@
 #include <variant>
 #include <vector>
 
+#include "engine/runtime/link.h"
+
 namespace jack::test {
 namespace {
 
@@ -12,18 +14,6 @@ using namespace std::chrono_literals;
 
 // Without an answer for this long, a peer tries another engine.
 constexpr WorldTime kPatience = 15s;
-
-wire::Correlation correlation_of(const wire::Reply& reply) {
-  return std::visit(
-      [](const auto& message) -> wire::Correlation {
-        if constexpr (requires { message.correlation; }) {
-          return message.correlation;
-        } else {
-          return 0;
-        }
-      },
-      reply);
-}
 
 }  // namespace
 

@@ -7,6 +7,8 @@
 #include <stdexcept>
 #include <utility>
 
+#include "engine/runtime/link.h"
+
 namespace jack::testing {
 namespace {
 
@@ -15,18 +17,6 @@ constexpr std::uint32_t kSubscription = 1;
 
 // A handler never falls silent, so its session must not be taken for gone over a long weekend.
 constexpr Duration kHandlerLease = std::chrono::hours{12};
-
-wire::Correlation correlation_of(const wire::Reply& reply) {
-  return std::visit(
-      [](const auto& message) -> wire::Correlation {
-        if constexpr (requires { message.correlation; }) {
-          return message.correlation;
-        } else {
-          return 0;
-        }
-      },
-      reply);
-}
 
 std::string make_folder() {
   std::string path = std::filesystem::temp_directory_path() / "jack-harness-XXXXXX";
