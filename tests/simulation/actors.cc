@@ -148,8 +148,7 @@ WorkerPeer::WorkerPeer(Network& network, Scene& scene, std::string name,
   heartbeat();
 }
 
-void WorkerPeer::on_greeted() {
-  const std::int64_t credit = capacity_ - static_cast<std::int64_t>(held_.size());
+Peer::Request WorkerPeer::work_for(std::int64_t credit) {
   Request work;
   work.once = true;
   work.encode = [this, credit](wire::Correlation correlation) {
@@ -161,6 +160,12 @@ void WorkerPeer::on_greeted() {
     message.queues = {queues_.begin(), queues_.end()};
     return wire::encode(message);
   };
+  return work;
+}
+
+void WorkerPeer::on_greeted() {
+  const std::int64_t credit = capacity_ - static_cast<std::int64_t>(held_.size());
+  Request work = work_for(credit);
   work.answered = [this](const wire::Reply& reply) {
     // Without a subscription it would wait for ever.
     if (passes(said(reply, 1)[0].code)) break_off(true);
@@ -195,18 +200,7 @@ void WorkerPeer::on_greeted() {
         held->second.is_resumed = true;
       } else if (!held->second.is_settling && !passes(items[i].code)) {
         held_.erase(held);
-        // Its place is free again.
-        Request more;
-        more.once = true;
-        more.encode = [this](wire::Correlation correlation) {
-          wire::Work message;
-          message.correlation = correlation;
-          message.subscription = kSubscription;
-          message.credit = 1;
-          message.queues = {queues_.begin(), queues_.end()};
-          return wire::encode(message);
-        };
-        ask(std::move(more));
+        ask(work_for(1));  // its place is free again
       }
     }
   };
@@ -221,17 +215,7 @@ void WorkerPeer::on_message(const wire::Reply& reply) {
       const auto held = held_.find(item.token);
       if (held == held_.end() || held->second.is_settling) continue;
       held_.erase(held);
-      Request more;
-      more.once = true;
-      more.encode = [this](wire::Correlation correlation) {
-        wire::Work message;
-        message.correlation = correlation;
-        message.subscription = kSubscription;
-        message.credit = 1;
-        message.queues = {queues_.begin(), queues_.end()};
-        return wire::encode(message);
-      };
-      ask(std::move(more));
+      ask(work_for(1));
     }
   }
 }

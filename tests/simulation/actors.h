@@ -54,6 +54,7 @@ class WorkerPeer final : public Peer {
 
   void on_greeted() override;
   void on_message(const wire::Reply& reply) override;
+  Request work_for(std::int64_t credit);
   void on_delivered(const wire::Deliver::Item& item);
   void work_on(LeaseToken token);
   void talk(LeaseToken token);
