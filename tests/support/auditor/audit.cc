@@ -159,7 +159,7 @@ class Audit {
       }
       const bool may_repeat = before == nullptr || story.was_asked(OrderOp::Kind::retry) ||
                               was_released(story, before->token) ||
-                              was_given_back(story, before->token);
+                              was_given_back(story, before->attempt);
       if (!may_repeat && delivery->attempt <= before->attempt) {
         find("L6", "was delivered " + under + " for attempt " + std::to_string(delivery->attempt) +
                        ", after attempt " + std::to_string(before->attempt));
@@ -174,10 +174,12 @@ class Audit {
              settle->answer != Answer::lease_lost && settle->answer != Answer::refused;
     });
   }
-  // By its engine, before its worker had it: an engine that leaves does so.
-  static bool was_given_back(const Story& story, LeaseToken) {
-    return std::any_of(story.events.begin(), story.events.end(),
-                       [](const SeenEvent* event) { return event->kind == EventKind::released; });
+  // By its engine, before its worker had it: an engine that leaves does so. The event has the
+  // number of the attempt before, since this one does not count.
+  static bool was_given_back(const Story& story, std::uint32_t attempt) {
+    return std::any_of(story.events.begin(), story.events.end(), [attempt](const SeenEvent* event) {
+      return event->kind == EventKind::released && event->attempt + 1 == attempt;
+    });
   }
 
   // L2: whoever has lost its lease changes nothing.
