@@ -5,7 +5,8 @@
 
 In a checkout whose build/ is up to date and which nobody else uses: `./dev sabotage` makes one. Each
 patch is applied, what it touches is built, and suites run, the quickest first, until one fails; then
-it is taken back. What was not noticed, what does not apply and what does not build has failed.
+it is taken back, and that suite has to pass. What was not noticed, what does not apply and what does
+not build has failed.
 """
 
 import argparse
@@ -40,6 +41,8 @@ def quiet(*command):
 def suites_to_run(only):
     tests = json.loads(subprocess.check_output(["meson", "introspect", "--tests", BUILD]))
     suites = run_suites.suites_of(tests)
+    if unknown := set(only) - {suite.name for suite in suites}:
+        sys.exit(f"no suite {', '.join(sorted(unknown))}")
     if only:
         return [suite for name in only for suite in suites if suite.name == name]
     return sorted(
@@ -48,11 +51,8 @@ def suites_to_run(only):
     )
 
 
-def first_to_notice(suites):
-    for suite in suites:
-        if quiet("meson", "test", "-C", BUILD, "--no-rebuild", f"jack:{suite.name}"):
-            return suite.name
-    return None
+def fails(suite):
+    return bool(quiet("meson", "test", "-C", BUILD, "--no-rebuild", f"jack:{suite.name}"))
 
 
 def main():
@@ -68,10 +68,19 @@ def main():
         if fault:
             sys.exit(f"{path.name} does not apply:\n{fault}")
         fault = quiet("ninja", "-C", BUILD)
-        noticed = None if fault else first_to_notice(suites)
-        quiet("patch", "--strip=1", "--reverse", "--input", str(path))
+        noticed = None if fault else next(filter(fails, suites), None)
+        left = quiet("patch", "--strip=1", "--reverse", "--input", str(path))
+        left = left or quiet("ninja", "-C", BUILD)
+        if left:
+            sys.exit(f"{path.name} cannot be taken back:\n{left}")
+        if noticed and fails(noticed):
+            sys.exit(f"{noticed.name} fails without {path.name} too")
         missed += noticed is None
-        said = f"noticed by {noticed}" if noticed else "does not build" if fault else "NOT NOTICED"
+        said = (
+            f"noticed by {noticed.name}"
+            if noticed
+            else "does not build" if fault else "NOT NOTICED"
+        )
         print(f"{path.stem}: {said} ({time.monotonic() - began:.0f} s)", flush=True)
         if fault:
             print(fault)
